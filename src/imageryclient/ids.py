@@ -1,0 +1,99 @@
+"""Segment ids as callers give them, as uint64 arrays: never through a float."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ArgumentError, IdWarning
+
+__all__ = ["Ids", "RootIds", "parse_ids", "parse_root_ids", "to_int64"]
+
+Ids = NDArray[np.uint64]
+RootIds = Literal["all"] | None | Ids
+_INT64_MAX = np.uint64(np.iinfo(np.int64).max)
+
+
+def parse_root_ids(value: Any) -> RootIds:
+    """Read the `root_ids` argument: "all", None (supervoxels), or one id or many."""
+    if value is None:
+        return None
+    if isinstance(value, str) and value == "all":
+        return "all"
+    return parse_ids(value)
+
+
+def parse_ids(value: Any) -> Ids:
+    """Read one id or many: int, text, numpy integer, array, any sequence, a pandas column.
+
+    Returns
+    -------
+    numpy.ndarray
+        1-D uint64, in the order given, doubles dropped.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is negative, beyond 64 bits, a float, or no number.
+
+    Examples
+    --------
+    >>> parse_ids(["864691135012345678", 5]).tolist()
+    [864691135012345678, 5]
+    """
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        value = [value]
+    elif hasattr(value, "to_numpy"):
+        value = value.to_numpy()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
+        flat = value.reshape(-1)
+        if flat.dtype.kind == "i" and flat.size and flat.min() < 0:
+            raise ArgumentError(f"ids must not be negative; got {int(flat.min())}")
+        ids = flat.astype(np.uint64)
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        raise ArgumentError(
+            "ids came as floats, which cannot hold the digits of a 64-bit id; keep them as integers or as text"
+        )
+    else:
+        items = value.reshape(-1).tolist() if isinstance(value, np.ndarray) else value
+        ids = np.array([_one(item) for item in items], dtype=np.uint64)
+    _, first = np.unique(ids, return_index=True)
+    return ids[np.sort(first)]
+
+
+def _one(item: Any) -> int:
+    if isinstance(item, np.ndarray) and item.ndim == 0:
+        item = item[()]
+    if isinstance(item, (bool, float, np.floating, np.bool_)):
+        raise ArgumentError(f"an id must be a whole number or its text, never a float or a truth value; got {item!r}")
+    try:
+        number = int(item)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"an id must be a whole number or its text; got {item!r}") from None
+    if not 0 <= number < 2**64:
+        raise ArgumentError(f"an id must lie between 0 and 2^64 - 1; got {number}")
+    return number
+
+
+def to_int64(segmentation: Ids) -> NDArray[np.int64] | Ids:
+    """Give the same ids as int64 when they all fit, else unchanged with an `IdWarning`.
+
+    Examples
+    --------
+    >>> to_int64(np.array([1, 2], dtype=np.uint64)).dtype
+    dtype('int64')
+    """
+    if segmentation.dtype != np.uint64:
+        return segmentation.astype(np.int64)
+    if segmentation.size and segmentation.max() > _INT64_MAX:
+        warnings.warn(
+            f"ids up to {int(segmentation.max())} do not fit int64; returned as uint64",
+            IdWarning,
+            stacklevel=3,
+        )
+        return segmentation
+    return segmentation.view(np.int64)

@@ -1,0 +1,177 @@
+"""Requests to CAVE's services: JSON and bytes, a bearer token, bounded tries, errors that say what to do."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from .errors import AccessError, FormatError, ImageryError, NotFoundError, StorageError, StorageTimeoutError
+from .storage import Patience
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager, Retry
+
+__all__ = ["Rest"]
+
+_PASSING = (429, 500, 502, 503, 504)  # states that may be over at the next try
+_COMPRESS_OVER = 100_000  # bytes of a request body
+
+
+class Rest:
+    """A CAVE server that answers under one address.
+
+    Parameters
+    ----------
+    url : str
+        What every path is relative to.
+    token : str, optional
+        Sent to this server alone: urllib3 drops it when a redirect leads to another host.
+    patience : Patience, optional
+        Time-outs and tries.
+    """
+
+    def __init__(self, url: str, token: str | None = None, patience: Patience | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._patience = patience or Patience()
+
+    def get_json(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """GET a JSON document."""
+        return self._json(self._request("GET", path, query), path)
+
+    def post_json(self, path: str, document: Any, query: Mapping[str, str] | None = None) -> Any:
+        """POST a JSON document and give the answer's."""
+        body = json.dumps(document).encode()
+        return self._json(self._request("POST", path, query, body, "application/json"), path)
+
+    def post_bytes(self, path: str, body: bytes, query: Mapping[str, str] | None = None) -> bytes:
+        """POST bytes and give the answer's bytes."""
+        return self._request("POST", path, query, body, "application/octet-stream")
+
+    def _json(self, data: bytes, path: str) -> Any:
+        try:
+            return json.loads(data)
+        except ValueError:
+            start = " ".join(data[:80].decode("utf-8", "replace").split())
+            raise FormatError(
+                f"{self._address(path)} did not answer with JSON but with {start!r}; is the address right?"
+            ) from None
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: bytes | None = None,
+        content_type: str | None = None,
+    ) -> bytes:
+        from urllib3 import Timeout, exceptions
+
+        headers = {"Accept-Encoding": "gzip", "User-Agent": "imageryclient"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        if content_type:
+            headers["Content-Type"] = content_type
+        if body is not None and len(body) > _COMPRESS_OVER:
+            body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
+        address = self._address(path)
+        try:
+            response = _pool().request(
+                method,
+                f"{address}?{urlencode(query)}" if query else address,
+                body=body,
+                headers=headers,
+                timeout=Timeout(connect=self._patience.connect_timeout, read=self._patience.timeout),
+                retries=_retries(self._patience),
+            )
+        except exceptions.HTTPError as error:
+            raise self._unanswered(error, path) from None
+        if response.status >= 300:
+            raise self._refused(response.status, response.data, path)
+        return response.data
+
+    def _address(self, path: str) -> str:
+        return f"{self.url}/{path}" if path else self.url
+
+    def _unanswered(self, error: Exception, path: str) -> StorageError:
+        from urllib3 import exceptions
+
+        reason = getattr(error, "reason", None) or error
+        address = self._address(path)
+        if isinstance(reason, (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError)):
+            return StorageTimeoutError(
+                f"{address}: no answer in time; the server hangs or is overloaded, try again later"
+            )
+        if isinstance(reason, exceptions.NewConnectionError):
+            return StorageError(f"{address}: the server cannot be reached; check the address and the network")
+        return StorageError(f"{address}: the answer broke off or could not be read ({type(reason).__name__})")
+
+    def _refused(self, status: int, body: bytes, path: str) -> ImageryError:
+        server = urlsplit(self.url)
+        place = f"{server.scheme}://{server.netloc}"
+        said = self._said(body)
+        if status == 401 or (status in (301, 302, 303, 307, 308)):
+            given = "the token given is not accepted" if self._token else "it asks for a token and none was given"
+            return AccessError(
+                f"{place} refused the request ({status}): {given}. Get a token with "
+                "CAVEclient(server_address=…).auth.get_new_token(), keep it with client.auth.save_token(token=…), "
+                f"or pass auth_token=…{said}"
+            )
+        if status == 403:
+            return AccessError(
+                f"{place} refused the request (403): this user has no permission for {self._address(path)}; "
+                f"ask the data's owner, or accept the terms of service the server names{said}"
+            )
+        if status == 404:
+            return NotFoundError(
+                f"{self._address(path)} does not exist (404); check the name of the table or datastack{said}"
+            )
+        tries = f" after {self._patience.tries} tries" if status in _PASSING else ""
+        error = StorageError(f"{self._address(path)}: the server answered {status}{tries}{said}")
+        error.status = status
+        return error
+
+    def _said(self, body: bytes) -> str:
+        text = body[:2000].decode("utf-8", "replace")
+        try:
+            document = json.loads(text)
+        except ValueError:
+            document = text
+        if isinstance(document, dict):
+            document = document.get("message") or document.get("error") or ""
+        words = " ".join(str(document).split())[:200]
+        if self._token:
+            words = words.replace(self._token, "***")
+        return f". The server said: {words}" if words and not words.startswith("<") else ""
+
+    def __repr__(self) -> str:
+        return f"Rest({self.url!r})"
+
+
+@lru_cache(maxsize=1)
+def _pool() -> PoolManager:
+    from urllib3 import PoolManager
+
+    return PoolManager(maxsize=32)
+
+
+def _retries(patience: Patience) -> Retry:
+    from urllib3 import Retry
+
+    return Retry(
+        total=patience.tries - 1,
+        connect=2,
+        read=2,
+        redirect=0,  # CAVE redirects only to its log-in page
+        status_forcelist=_PASSING,
+        allowed_methods=None,  # every call here only asks, POST too
+        backoff_factor=patience.pause,
+        backoff_max=patience.longest_pause,
+        raise_on_redirect=False,
+        raise_on_status=False,
+        respect_retry_after_header=False,  # the pauses stay below a second
+    )

@@ -1,0 +1,289 @@
+"""Bytes by key and by range, from folders and web servers, through obstore.
+
+A `Store` answers with the bytes as they are stored and how they are compressed; it never decodes. What is not
+there is an absent payload, what is refused or broken is an error: 403 is not 404. Tries, pauses and time-outs
+are bounded, so a server that hangs or fails makes an error in known time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote
+
+from .cache import ABSENT, CACHE, Payload
+from .cloudpath import file_path
+from .errors import AccessError, StorageError, StorageTimeoutError
+
+if TYPE_CHECKING:
+    from obstore.store import HTTPStore, LocalStore
+
+__all__ = ["FolderStore", "Patience", "Store", "WebStore", "open_store"]
+
+log = logging.getLogger(__name__)
+
+_SIBLINGS = {".gz": "gzip", ".br": "br", ".zstd": "zstd"}  # as CloudVolume names them on disk
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait and how often to try again.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds one request may take.
+    connect_timeout : float
+        Seconds to reach the server.
+    tries : int
+        How often a request is made at most.
+    pause, longest_pause : float
+        Seconds before the second try, doubled for each later one up to `longest_pause`.
+    """
+
+    timeout: float = 30.0
+    connect_timeout: float = 5.0
+    tries: int = 6
+    pause: float = 0.05
+    longest_pause: float = 0.5
+
+    def pauses(self) -> list[float]:
+        """Seconds to wait before each further try."""
+        return [min(self.pause * 2**n, self.longest_pause) for n in range(self.tries - 1)]
+
+
+class Store(Protocol):
+    """Where encoded chunks lie."""
+
+    @property
+    def url(self) -> str:
+        """The address that keys are relative to."""
+        ...
+
+    def get(self, key: str) -> Payload:
+        """Give all bytes under `key`; an absent payload when there are none."""
+        ...
+
+    def get_range(self, key: str, start: int, stop: int) -> Payload:
+        """Give bytes `start` to `stop` of what lies under `key`."""
+        ...
+
+    def cached(self, key: str, span: tuple[int, int] | None = None) -> Payload | None:
+        """Give what is at hand without asking the storage, or None."""
+        ...
+
+    def forget(self, key: str, span: tuple[int, int] | None = None) -> None:
+        """Drop what is at hand, so that the next `get` fetches again."""
+        ...
+
+
+def open_store(url: str, token: str | None = None, patience: Patience | None = None) -> Store:
+    """Open the folder or the web address `url`.
+
+    Parameters
+    ----------
+    url : str
+        `file:///…`, `http://…` or `https://…`, as in `CloudPath.url`.
+    token : str, optional
+        Sent as a bearer token to this server, and to no other.
+    patience : Patience, optional
+        Time-outs and tries.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "info").write_bytes(b"{}")
+    >>> open_store(folder.as_uri()).get("info").data
+    b'{}'
+    """
+    if url.startswith("file://"):
+        return FolderStore(url)
+    return WebStore(url, token, patience or Patience())
+
+
+class FolderStore:
+    """A folder on disk. A chunk `NAME` may be stored as `NAME`, `NAME.gz`, `NAME.br` or `NAME.zstd`.
+
+    Nothing is cached: the operating system does, and files may change.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._folder: Path = file_path(url)
+        self._suffix = ""  # the one found last is looked for first
+
+    def get(self, key: str) -> Payload:
+        """Give all bytes under `key`, or under `key` with a suffix that says how they are compressed."""
+        suffixes = ["", *_SIBLINGS]
+        suffixes.sort(key=lambda suffix: suffix != self._suffix)
+        for suffix in suffixes:
+            data = self._ask(key, lambda store, path: bytes(store.get(path).bytes()), suffix)
+            if data is not None:
+                self._suffix = suffix
+                return Payload(data, _SIBLINGS.get(suffix, ""))
+        return ABSENT
+
+    def get_range(self, key: str, start: int, stop: int) -> Payload:
+        """Give bytes `start` to `stop` of the file `key`."""
+        data = self._ask(key, lambda store, path: bytes(store.get_range(path, start=start, end=stop)))
+        return ABSENT if data is None else Payload(data)
+
+    def cached(self, key: str, span: tuple[int, int] | None = None) -> Payload | None:
+        """Give None: a folder is read anew each time."""
+        return None
+
+    def forget(self, key: str, span: tuple[int, int] | None = None) -> None:
+        """Do nothing, as nothing is kept."""
+
+    def _ask(self, key: str, call: Callable[[LocalStore, str], bytes], suffix: str = "") -> bytes | None:
+        folder, path = self._locate(key)
+        if not folder.is_dir():
+            return None
+        try:
+            return call(_local_store(str(folder)), path + suffix)
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise _translated(error, self.url, key) from None
+
+    def _locate(self, key: str) -> tuple[Path, str]:
+        # Scale keys such as "../other/8_8_40" are legal in an info document; obstore takes none that climb.
+        folder, parts = self._folder, key.split("/")
+        while parts and parts[0] == "..":
+            folder, parts = folder.parent, parts[1:]
+        return folder, "/".join(parts)
+
+    def __repr__(self) -> str:
+        return f"FolderStore({self.url!r})"
+
+
+class WebStore:
+    """A web server's folder; what it sent is kept in the cache of the process."""
+
+    def __init__(self, url: str, token: str | None, patience: Patience) -> None:
+        self.url = url
+        self._token = token
+        self._patience = patience
+
+    def get(self, key: str) -> Payload:
+        """Give all bytes under `key`, with the Content-Encoding the server names."""
+
+        def call(store: HTTPStore, path: str) -> Payload:
+            result = store.get(path)
+            encoding = str(result.attributes.get("Content-Encoding", ""))
+            return Payload(bytes(result.bytes()), encoding)
+
+        return self._keep(key, None, call)
+
+    def get_range(self, key: str, start: int, stop: int) -> Payload:
+        """Give bytes `start` to `stop` of what lies under `key`."""
+
+        def call(store: HTTPStore, path: str) -> Payload:
+            return Payload(bytes(store.get_range(path, start=start, end=stop)))
+
+        return self._keep(key, (start, stop), call)
+
+    def cached(self, key: str, span: tuple[int, int] | None = None) -> Payload | None:
+        """Give what the cache holds, or None."""
+        return CACHE.get(self._name(key, span))
+
+    def forget(self, key: str, span: tuple[int, int] | None = None) -> None:
+        """Drop what the cache holds."""
+        CACHE.discard(self._name(key, span))
+
+    def _name(self, key: str, span: tuple[int, int] | None) -> tuple[object, ...]:
+        return (self.url, self._token, key, span)
+
+    def _keep(self, key: str, span: tuple[int, int] | None, call: Callable[[HTTPStore, str], Payload]) -> Payload:
+        payload = self.cached(key, span)
+        if payload is None:
+            payload = self._ask(key, call)
+            CACHE.put(self._name(key, span), payload)
+        return payload
+
+    def _ask(self, key: str, call: Callable[[HTTPStore, str], Payload]) -> Payload:
+        base, path = self._locate(key)
+        store = _web_store(base, self._token, self._patience)
+        # obstore tries again when a server answers 429 or 5xx or not at all, not when a body breaks off.
+        for pause in [*self._patience.pauses()[:2], None]:
+            try:
+                return call(store, path)
+            except FileNotFoundError:
+                return ABSENT
+            except Exception as error:
+                if pause is None or "body error" not in str(error):
+                    raise _translated(error, self.url, key) from None
+                log.debug("the body of %s/%s broke off; trying again", self.url, key)
+                time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _locate(self, key: str) -> tuple[str, str]:
+        base, parts = self.url, key.split("/")
+        while parts and parts[0] == "..":
+            base, parts = base.rpartition("/")[0], parts[1:]
+        return base, "/".join(parts)
+
+    def __repr__(self) -> str:
+        return f"WebStore({self.url!r})"
+
+
+@lru_cache(maxsize=64)
+def _local_store(folder: str) -> LocalStore:
+    from obstore.store import LocalStore
+
+    return LocalStore(folder)
+
+
+@lru_cache(maxsize=64)
+def _web_store(url: str, token: str | None, patience: Patience) -> HTTPStore:
+    from obstore.store import HTTPStore
+
+    return HTTPStore.from_url(
+        unquote(url),  # obstore quotes the path itself
+        client_options={
+            "allow_http": True,
+            "timeout": timedelta(seconds=patience.timeout),
+            "connect_timeout": timedelta(seconds=patience.connect_timeout),
+            **({"default_headers": {"Authorization": f"Bearer {token}"}} if token else {}),
+        },
+        retry_config={
+            "max_retries": patience.tries - 1,
+            "backoff": {
+                "init_backoff": timedelta(seconds=patience.pause),
+                "max_backoff": timedelta(seconds=patience.longest_pause),
+                "base": 2,
+            },
+            "retry_timeout": timedelta(seconds=min(10.0, patience.timeout)),
+        },
+    )
+
+
+def _translated(error: Exception, url: str, key: str) -> StorageError:
+    """Turn obstore's error into ours, without its debugging dump."""
+    from obstore import exceptions
+
+    text = str(error)
+    reason = " ".join(text.split("\n\nDebug source")[0].split())[:300]
+    place = f"{url}/{key}"
+    if isinstance(error, (exceptions.UnauthenticatedError, PermissionError, exceptions.PermissionDeniedError)):
+        return AccessError(
+            f"{place}: access refused ({_status(reason) or 'permission denied'}). "
+            "If the data are private, pass auth_token= or ask their owner for permission"
+        )
+    if "operation timed out" in text or "TimedOut" in text or "kind: Timeout" in text:
+        return StorageTimeoutError(f"{place}: no answer in time; the server hangs or is overloaded, try again later")
+    if "kind: Connect" in text:
+        return StorageError(f"{place}: the server cannot be reached; check the address and the network")
+    return StorageError(f"{place}: could not be read: {reason}")
+
+
+def _status(reason: str) -> str:
+    _, found, status = reason.partition("status code: ")
+    return status.split(":")[0].strip() if found else ""
