@@ -1,0 +1,129 @@
+"""What every volume offers: its scales, and blocks of its voxels with word of what was not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..coverage import Coverage
+from ..errors import ScaleError
+from ..geometry import Box, as_resolution, format_resolution, index_map
+from ..ids import RootIds
+from ..precomputed.info import Info, Scale
+
+__all__ = ["Block", "SegmentationVolume", "Volume", "default_scale", "scale_at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Voxels of one layer.
+
+    Parameters
+    ----------
+    data : numpy.ndarray
+        Axes (x, y, z) or, with several channels, (x, y, z, c); in the dtype of the layer.
+    coverage : Coverage
+        Which of the voxels come from data; the others are 0.
+    """
+
+    data: NDArray[Any]
+    coverage: Coverage
+
+    @property
+    def box(self) -> Box:
+        """The voxels the block holds."""
+        return self.coverage.box
+
+    def on(self, box: Box) -> Block:
+        """Resample: each voxel of `box` takes the voxel of this block that contains its centre."""
+        if box == self.box:
+            return self
+        data = self.data[np.ix_(*index_map(box, self.box))]
+        return Block(data, self.coverage.on(box))
+
+
+@runtime_checkable
+class Volume(Protocol):
+    """A layer of voxels at one or more resolutions."""
+
+    @property
+    def source(self) -> str:
+        """The source string it was opened from."""
+        ...
+
+    @property
+    def info(self) -> Info:
+        """What its info document says."""
+        ...
+
+    def read(self, box: Box, scale: Scale) -> Block:
+        """Read a block of a scale; `box` is at its resolution and may reach beyond its bounds."""
+        ...
+
+
+@runtime_checkable
+class SegmentationVolume(Volume, Protocol):
+    """A layer of ids, flat or proofread."""
+
+    @property
+    def versioned(self) -> bool:
+        """Whether ids change over time, so that a moment matters."""
+        ...
+
+    def read_ids(self, box: Box, scale: Scale, root_ids: RootIds, moment: datetime) -> Block:
+        """Read ids as uint64, axes (x, y, z).
+
+        `root_ids` "all" gives the object of each voxel at the moment, None the supervoxels, an array only
+        those objects and 0 elsewhere.
+        """
+        ...
+
+
+def default_scale(info: Info, source: str) -> Scale:
+    """Give the first scale that holds data.
+
+    Raises
+    ------
+    ScaleError
+        If every scale is a placeholder.
+    """
+    for scale in info.scales:
+        if not scale.placeholder:
+            return scale
+    raise ScaleError(f"{source}: every scale is a placeholder without data")
+
+
+def scale_at(info: Info, mip: int | ArrayLike, source: str) -> Scale:
+    """Give the scale of a mip, or of a resolution in nm.
+
+    Raises
+    ------
+    ScaleError
+        If there is none; the message lists those there are.
+    """
+    if isinstance(mip, (int, np.integer)) and not isinstance(mip, bool):
+        if 0 <= mip < len(info.scales):
+            return info.scales[int(mip)]
+        wanted = f"mip {mip}"
+    elif np.ndim(mip) == 1:
+        resolution = as_resolution(mip)
+        for scale in info.scales:
+            if np.allclose(scale.resolution, resolution, rtol=1e-6):
+                return scale
+        wanted = f"scale at {format_resolution(resolution)} nm"
+    else:
+        raise ScaleError(f"a mip is a whole number or a resolution of three numbers; got {mip!r}")
+    raise ScaleError(f"{source} has no {wanted}; it has {listed(info.scales)}")
+
+
+def listed(scales: Sequence[Scale]) -> str:
+    """Name scales for a message: `mip 0 (4 x 4 x 40 nm, placeholder without data), mip 1 (…)`."""
+    return ", ".join(
+        f"mip {s.mip} ({format_resolution(s.resolution)} nm{', placeholder without data' if s.placeholder else ''})"
+        for s in scales
+    )

@@ -1,0 +1,158 @@
+"""Graphene volumes: supervoxels stored as precomputed chunks, objects looked up in a chunked graph.
+
+An id is read in three steps: the labels of the blocks a box touches, taken from their encoded tables; one
+request for the objects they belong to; the objects' ids written in their place as the blocks are decoded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from itertools import compress
+from typing import Any
+from urllib.parse import urlsplit
+
+import fastremap
+import numpy as np
+from numpy.typing import NDArray
+
+from ..cache import CACHE, Payload
+from ..chunkedgraph import ChunkedGraph
+from ..cloudpath import CloudPath, parse_source
+from ..errors import FormatError, SourceError
+from ..geometry import Box
+from ..ids import Ids, RootIds
+from ..pools import decode_pool, fetch_pool, together
+from ..precomputed.chunks import Chunk
+from ..precomputed.info import Info, Scale, parse_info
+from ..precomputed.labels import EncodedLabels
+from ..rest import Rest
+from ..storage import Patience, Store, open_store
+from .base import Block
+from .precomputed import PrecomputedVolume, as_uint64
+
+__all__ = ["GrapheneVolume"]
+
+_TABLE = re.compile(r"^(?P<service>.*/segmentation)/(?:(?:api/)?v?[0-9.]+/)?(?:table/)?(?P<table>[^/]+)$")
+_LEAVES_COST = 1000  # supervoxels one could look up for what a request for the leaves of one root costs
+
+
+class GrapheneVolume(PrecomputedVolume):
+    """A proofread segmentation: ids are those of a moment.
+
+    Parameters
+    ----------
+    source : str
+        The source string, for messages.
+    store : Store
+        Where the chunks of supervoxels lie.
+    info : Info
+        What the server's info document says.
+    graph : ChunkedGraph
+        Where objects are looked up.
+    """
+
+    versioned = True
+
+    def __init__(self, source: str, store: Store, info: Info, graph: ChunkedGraph) -> None:
+        super().__init__(source, store, info)
+        self.graph = graph
+
+    @classmethod
+    def open_served(cls, path: CloudPath, token: str | None, patience: Patience) -> GrapheneVolume:
+        """Open what `graphene://https://SERVER/segmentation/table/TABLE` names."""
+        service, table = _service(path)
+        document = _info_document(f"{service}/table/{table}", token, patience)
+        info = parse_info(document, path.source)
+        data = document.get("data_dir") if isinstance(document, dict) else None
+        if not isinstance(data, str) or not data:
+            raise FormatError(f"{path.source}: the info document has no 'data_dir' to say where the supervoxels lie")
+        place = parse_source(data)
+        # The token is the graph server's: it goes to the data only where the same server keeps them.
+        same = place.middleauth and urlsplit(place.url).netloc == path.host
+        store = open_store(place.url, token if same else None, patience)
+        graph = ChunkedGraph(Rest(f"{service}/api/v1/table/{table}", token, patience))
+        return cls(path.source, store, info, graph)
+
+    def read_ids(self, box: Box, scale: Scale, root_ids: RootIds, moment: datetime) -> Block:
+        """Read ids: "all" gives each voxel's object at the moment, None its supervoxel, an array only those objects."""
+        if root_ids is None or scale.encoding != "compressed_segmentation" or self.info.dtype != np.uint64:
+            block = self.read(box, scale)
+            ids = as_uint64(block.data)
+            if root_ids is not None:
+                supervoxels = fastremap.unique(ids)
+                objects = self._objects(supervoxels, box, root_ids, moment)
+                ids = fastremap.remap_from_array_kv(ids, supervoxels, objects, in_place=True)
+            return Block(ids, block.coverage)
+
+        parts: list[tuple[EncodedLabels, Box, Ids]] = []
+
+        def parse(chunk: Chunk, region: Box, raw: bytes) -> None:
+            labels = EncodedLabels.parse(raw, chunk, scale, self.info)
+            parts.append((labels, region, labels.ids(region)))
+
+        absent = self._each_chunk(box, scale, parse)
+        supervoxels = _union([ids for _, _, ids in parts])
+        objects = self._objects(supervoxels, box, root_ids, moment)
+        data: NDArray[np.uint64] = np.zeros(box.shape, dtype=np.uint64, order="F")
+
+        def place(part: tuple[EncodedLabels, Box, Ids]) -> None:
+            labels, region, _ = part
+            data[region.slices(box)] = labels.decode(region, supervoxels, objects)
+
+        for _ in decode_pool().map(place, parts):
+            pass
+        return Block(data, self._coverage(box, scale, absent))
+
+    def _objects(self, supervoxels: Ids, box: Box, root_ids: RootIds, moment: datetime) -> Ids:
+        """Give the object of each supervoxel, 0 for those not asked for; by whichever way asks the server less."""
+        if not isinstance(root_ids, np.ndarray):
+            return self.graph.roots(supervoxels, moment)
+        wanted = root_ids[root_ids != 0]
+        if len(wanted) * _LEAVES_COST >= len(supervoxels):
+            objects = self.graph.roots(supervoxels, moment)
+            objects[~np.isin(objects, wanted)] = 0
+            return objects
+        return self._objects_by_leaves(supervoxels, box, wanted, moment)
+
+    def _objects_by_leaves(self, supervoxels: Ids, box: Box, wanted: Ids, moment: datetime) -> Ids:
+        objects = np.zeros(len(supervoxels), dtype=np.uint64)
+        base = self.info.scales[0]
+        inside = box.at(base.resolution).intersect(base.bounds)
+        if not len(wanted) or not inside.voxels:
+            return objects
+
+        def leaves() -> list[Ids]:
+            return list(fetch_pool().map(lambda root: self.graph.leaves(int(root), inside), wanted))
+
+        found: list[Ids]
+        current: NDArray[np.bool_]
+        found, current = together(leaves, lambda: self.graph.is_latest(wanted, moment))
+        for root, supervoxels_of_root in zip(wanted[current], compress(found, current), strict=True):
+            objects[np.isin(supervoxels, supervoxels_of_root)] = root
+        return objects
+
+
+def _union(arrays: list[Ids]) -> Ids:
+    return np.unique(np.concatenate(arrays)) if arrays else np.empty(0, dtype=np.uint64)
+
+
+def _service(path: CloudPath) -> tuple[str, str]:
+    match = _TABLE.match(path.url)
+    if match is None:
+        raise SourceError(
+            f"{path.source!r} does not name a table; write graphene://https://SERVER/segmentation/table/TABLE"
+        )
+    return match["service"], match["table"]
+
+
+def _info_document(url: str, token: str | None, patience: Patience) -> Any:
+    """Fetch the info document of a table, once a process."""
+    name = (url, token, "info", None)
+    kept = CACHE.get(name)
+    if kept is not None and kept.data is not None:
+        return json.loads(kept.data)
+    document = Rest(url, token, patience).get_json("info")
+    CACHE.put(name, Payload(json.dumps(document).encode()))
+    return document

@@ -1,0 +1,311 @@
+"""Precomputed volumes: chunks fetched together, decoded as they come, placed into one array."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, as_completed
+from datetime import datetime
+from typing import Any, TypeVar
+
+import fastremap
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import progress
+from ..cache import Payload
+from ..coverage import Coverage, outside_of
+from ..errors import DamagedDataError, FormatError, NotFoundError
+from ..geometry import Box
+from ..ids import RootIds
+from ..pools import decode_pool, fetch_pool
+from ..precomputed.chunks import Chunk, chunk_id, chunk_key, chunks_covering
+from ..precomputed.codecs import decode_chunk, decompress
+from ..precomputed.info import Info, Scale, Sharding, parse_info
+from ..precomputed.sharding import (
+    MinishardIndex,
+    index_entry_range,
+    locate,
+    minishard_range,
+    parse_minishard_index,
+)
+from ..storage import Store
+from .base import Block
+
+__all__ = ["PrecomputedSegmentation", "PrecomputedVolume", "read_info_document"]
+
+log = logging.getLogger(__name__)
+
+_TRIES = 3  # for bytes that fail their checks
+_GZIP = b"\x1f\x8b\x08"
+T = TypeVar("T")
+
+
+def read_info_document(store: Store, source: str) -> Any:
+    """Fetch the info document of a volume.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    FormatError
+        If it is not JSON.
+    """
+    payload = store.get("info")
+    if payload.data is None:
+        store.forget("info")
+        raise NotFoundError(
+            f"{source}: there is no info document at {store.url}/info, so this is not a precomputed volume; "
+            "check the address"
+        )
+    data = decompress(payload.data, payload.encoding)
+    try:
+        return json.loads(data)
+    except ValueError:
+        store.forget("info")
+        start = " ".join(data[:60].decode("utf-8", "replace").split())
+        raise FormatError(
+            f"{source}: the info document at {store.url}/info is not JSON; it begins with {start!r}"
+        ) from None
+
+
+class PrecomputedVolume:
+    """A volume in Neuroglancer's precomputed format.
+
+    Parameters
+    ----------
+    source : str
+        The source string, for messages.
+    store : Store
+        Where the chunks lie.
+    info : Info
+        What the info document says.
+    """
+
+    def __init__(self, source: str, store: Store, info: Info) -> None:
+        self.source = source
+        self.info = info
+        self._store = store
+        self._minishards: dict[tuple[str, int], MinishardIndex | None] = {}
+        self._minishard_locks: dict[tuple[str, int], threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, source: str, store: Store) -> PrecomputedVolume:
+        """Open the volume in `store` by its info document; a segmentation comes as `PrecomputedSegmentation`."""
+        info = parse_info(read_info_document(store, source), source)
+        kind = PrecomputedSegmentation if info.kind == "segmentation" else PrecomputedVolume
+        return kind(source, store, info)
+
+    def read(self, box: Box, scale: Scale) -> Block:
+        """Read a block of a scale.
+
+        Parameters
+        ----------
+        box : Box
+            Voxels at the resolution of the scale; may reach beyond its bounds.
+        scale : Scale
+            One of `info.scales`.
+
+        Returns
+        -------
+        Block
+            Axes (x, y, z), with several channels (x, y, z, c); Fortran order; 0 where there are no data.
+
+        Raises
+        ------
+        DamagedDataError
+            If a chunk fails its checks three times over.
+        """
+        channels = self.info.channels
+        data = np.zeros((*box.shape, channels), dtype=self.info.dtype, order="F")
+
+        def place(chunk: Chunk, region: Box, raw: bytes) -> None:
+            data[region.slices(box)] = decode_chunk(raw, scale, self.info, chunk, region)
+
+        absent = self._each_chunk(box, scale, place)
+        return Block(data[..., 0] if channels == 1 else data, self._coverage(box, scale, absent))
+
+    def _coverage(self, box: Box, scale: Scale, absent: Sequence[Box]) -> Coverage:
+        return Coverage(box, outside_of(box, scale.bounds), tuple(absent))
+
+    def _each_chunk(self, box: Box, scale: Scale, use: Callable[[Chunk, Box, bytes], None]) -> list[Box]:
+        """Call `use(chunk, region, bytes)` for each chunk that holds voxels of `box`, in the decoding threads.
+
+        Gives the parts of `box` whose chunks are not stored. Bytes that fail their checks are fetched again.
+        """
+        absent: list[Box] = []
+
+        def decode(chunk: Chunk, payload: Payload) -> Box | None:
+            region = box.intersect(chunk.box)
+            for attempt in range(_TRIES):
+                if payload.data is None:
+                    return region
+                try:
+                    use(chunk, region, self._plain(payload.data, payload.encoding, scale, chunk))
+                    return None
+                except DamagedDataError as error:
+                    self._forget(scale, chunk)
+                    if attempt == _TRIES - 1:
+                        raise DamagedDataError(
+                            f"{self.source}: chunk {self._name(scale, chunk)} of mip {scale.mip}, which holds "
+                            f"{chunk.box}, is damaged ({error}); fetched {_TRIES} times"
+                        ) from None
+                    log.info(
+                        "%s: chunk %s is damaged (%s); fetching it again",
+                        self.source,
+                        chunk_key(scale, chunk),
+                        error,
+                    )
+                    time.sleep(0.1 * 2**attempt)
+                    payload = self._fetch(scale, chunk)
+            raise AssertionError("unreachable")
+
+        if scale.placeholder:
+            return [box.intersect(scale.bounds)] if box.intersect(scale.bounds).voxels else []
+        decoding: list[Future[Box | None]] = []
+        fetching: dict[Future[Payload], Chunk] = {}
+        try:
+            chunks = chunks_covering(scale, box)
+            progress.expect(len(chunks))
+            for chunk in chunks:
+                at_hand = self._cached(scale, chunk)
+                if at_hand is None:
+                    fetching[fetch_pool().submit(self._fetch, scale, chunk)] = chunk
+                else:
+                    decoding.append(decode_pool().submit(decode, chunk, at_hand))
+            for fetched in as_completed(list(fetching)):
+                decoding.append(decode_pool().submit(decode, fetching.pop(fetched), fetched.result()))
+            for done in decoding:
+                gap = done.result()
+                progress.advance()
+                if gap is not None:
+                    absent.append(gap)
+        finally:
+            for waiting in fetching:
+                waiting.cancel()
+            for waiting_too in decoding:
+                waiting_too.cancel()
+        return absent
+
+    def _plain(self, data: bytes, encoding: str, scale: Scale, chunk: Chunk) -> bytes:
+        """Undo compression, that of files too which hold gzip under their plain name without a word about it."""
+        plain = decompress(data, encoding)
+        if plain[:3] != _GZIP:
+            return plain
+        raw_size = chunk.box.voxels * self.info.channels * self.info.dtype.itemsize
+        return plain if scale.encoding == "raw" and len(plain) == raw_size else decompress(plain, "gzip")
+
+    def _name(self, scale: Scale, chunk: Chunk) -> str:
+        if scale.sharding is None:
+            return chunk_key(scale, chunk)
+        place = locate(chunk_id(chunk.index, scale.grid_shape), scale.sharding)
+        return f"{scale.key}/{place.shard_file}, chunk {'-'.join(map(str, chunk.index))}"
+
+    def _cached(self, scale: Scale, chunk: Chunk) -> Payload | None:
+        if scale.sharding is not None:
+            return None
+        return self._store.cached(chunk_key(scale, chunk))
+
+    def _forget(self, scale: Scale, chunk: Chunk) -> None:
+        if scale.sharding is None:
+            self._store.forget(chunk_key(scale, chunk))
+            return
+        number = chunk_id(chunk.index, scale.grid_shape)
+        place = locate(number, scale.sharding)
+        key = _shard_key(scale, place.shard_file)
+        index = self._minishards.pop((key, place.minishard), None)
+        span = index.find(number) if index is not None else None
+        if span is not None:
+            self._store.forget(key, span)
+
+    def _fetch(self, scale: Scale, chunk: Chunk) -> Payload:
+        if scale.sharding is None:
+            return self._store.get(chunk_key(scale, chunk))
+        return self._fetch_sharded(scale, scale.sharding, chunk)
+
+    def _fetch_sharded(self, scale: Scale, sharding: Sharding, chunk: Chunk) -> Payload:
+        number = chunk_id(chunk.index, scale.grid_shape)
+        place = locate(number, sharding)
+        key = _shard_key(scale, place.shard_file)
+        index = self._minishard(key, place.minishard, sharding)
+        span = index.find(number) if index is not None else None
+        if span is None:
+            return Payload(None)
+        payload = self._store.get_range(key, *span)
+        return Payload(payload.data, "gzip" if sharding.data_encoding == "gzip" else "")
+
+    def _minishard(self, key: str, minishard: int, sharding: Sharding) -> MinishardIndex | None:
+        """Give the index of a minishard, read once; None when the shard or the minishard holds nothing."""
+        name = (key, minishard)
+        with self._lock:
+            lock = self._minishard_locks.setdefault(name, threading.Lock())
+        with lock:
+            if name not in self._minishards:
+                self._minishards[name] = self._again(
+                    f"the index of {key}", lambda: self._read_minishard(key, minishard, sharding)
+                )
+            return self._minishards[name]
+
+    def _read_minishard(self, key: str, minishard: int, sharding: Sharding) -> MinishardIndex | None:
+        span = index_entry_range(minishard)
+        entry = self._store.get_range(key, *span)
+        if entry.data is None:
+            return None
+        try:
+            where = minishard_range(entry.data, sharding)
+            if where is None:
+                return None
+            packed = self._store.get_range(key, *where)
+            if packed.data is None:
+                raise DamagedDataError("the shard's file went away")
+            if len(packed.data) != where[1] - where[0]:
+                raise DamagedDataError(f"{len(packed.data)} bytes came instead of {where[1] - where[0]}")
+            return parse_minishard_index(packed.data, sharding)
+        except DamagedDataError:
+            self._store.forget(key, span)
+            raise
+
+    def _again(self, what: str, call: Callable[[], T]) -> T:
+        """Call until the bytes pass their checks, a few times at most."""
+        for attempt in range(_TRIES):
+            try:
+                return call()
+            except DamagedDataError as error:
+                if attempt == _TRIES - 1:
+                    raise DamagedDataError(
+                        f"{self.source}: {what} is damaged ({error}); fetched {_TRIES} times"
+                    ) from None
+                time.sleep(0.1 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.source!r})"
+
+
+class PrecomputedSegmentation(PrecomputedVolume):
+    """A flat segmentation: ids do not change over time."""
+
+    versioned = False
+
+    def read_ids(self, box: Box, scale: Scale, root_ids: RootIds, moment: datetime) -> Block:
+        """Read ids; "all" and None give them as stored, an array keeps only those."""
+        block = self.read(box, scale)
+        ids = as_uint64(block.data)
+        if isinstance(root_ids, np.ndarray):
+            ids = fastremap.mask_except(ids, root_ids.tolist(), in_place=True, value=0)
+        return Block(ids, block.coverage)
+
+
+def as_uint64(data: NDArray[Any]) -> NDArray[np.uint64]:
+    """Give stored labels as uint64 without a copy where they are."""
+    if data.ndim != 3 or data.dtype.kind not in "ui":
+        raise FormatError(f"a segmentation holds one whole number per voxel; this one is {data.dtype}, {data.ndim}-D")
+    return data.astype(np.uint64, copy=False)
+
+
+def _shard_key(scale: Scale, shard_file: str) -> str:
+    return f"{scale.key}/{shard_file}"
