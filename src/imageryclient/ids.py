@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import ArgumentError, IdWarning
 
-__all__ = ["Ids", "RootIds", "parse_ids", "parse_root_ids", "to_int64"]
+__all__ = ["Ids", "RootIds", "as_ids", "parse_ids", "parse_root_ids", "to_int64"]
 
 Ids = NDArray[np.uint64]
 RootIds = Literal["all"] | None | Ids
@@ -42,40 +42,56 @@ def parse_ids(value: Any) -> Ids:
 
     Examples
     --------
-    >>> parse_ids(["864691135012345678", 5]).tolist()
+    >>> parse_ids(["864691135012345678", 5, 5]).tolist()
     [864691135012345678, 5]
     """
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         value = [value]
     elif hasattr(value, "to_numpy"):
         value = value.to_numpy()
-    if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
-        flat = value.reshape(-1)
-        if flat.dtype.kind == "i" and flat.size and flat.min() < 0:
-            raise ArgumentError(f"ids must not be negative; got {int(flat.min())}")
-        ids = flat.astype(np.uint64)
-    elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        raise ArgumentError(
-            "ids came as floats, which cannot hold the digits of a 64-bit id; keep them as integers or as text"
-        )
-    else:
-        items = value.reshape(-1).tolist() if isinstance(value, np.ndarray) else value
-        ids = np.array([_one(item) for item in items], dtype=np.uint64)
+    ids = as_ids(value if isinstance(value, np.ndarray) else list(value)).reshape(-1)
     _, first = np.unique(ids, return_index=True)
     return ids[np.sort(first)]
+
+
+def as_ids(ids: ArrayLike) -> Ids:
+    """Give ids as uint64 of the same shape, exactly; Python ints, numpy integers and decimal strings are ids.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is negative, too large, a float or no number.
+
+    Examples
+    --------
+    >>> as_ids([864691135341362885, "7"])
+    array([864691135341362885,                  7], dtype=uint64)
+    """
+    if isinstance(ids, (np.ndarray, np.generic)):
+        array = np.asarray(ids)
+        if array.dtype.kind in "ui" and not (array.dtype.kind == "i" and np.any(array < 0)):
+            return array.astype(np.uint64, copy=False)
+    # A list that mixes magnitudes becomes floats in numpy, hence the objects themselves.
+    objects = np.asarray(ids, dtype=object)
+    exact = np.empty(objects.shape, np.uint64)
+    exact.flat = [_one(item) for item in objects.flat]
+    return exact
 
 
 def _one(item: Any) -> int:
     if isinstance(item, np.ndarray) and item.ndim == 0:
         item = item[()]
-    if isinstance(item, (bool, float, np.floating, np.bool_)):
-        raise ArgumentError(f"an id must be a whole number or its text, never a float or a truth value; got {item!r}")
+    if isinstance(item, (bool, float, np.bool_, np.floating)):
+        raise ArgumentError(
+            f"an id must be a whole number from 0 to 2^64 - 1 or its text; got {item!r}. "
+            "A float cannot hold the digits of a 64-bit id: keep ids as integers or as text"
+        )
     try:
         number = int(item)
     except (TypeError, ValueError):
-        raise ArgumentError(f"an id must be a whole number or its text; got {item!r}") from None
+        number = -1
     if not 0 <= number < 2**64:
-        raise ArgumentError(f"an id must lie between 0 and 2^64 - 1; got {number}")
+        raise ArgumentError(f"an id must be a whole number from 0 to 2^64 - 1 or its text; got {item!r}")
     return number
 
 
