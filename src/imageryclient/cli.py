@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._version import __version__
-from .errors import ArgumentError, ImageryError, MissingExtraError
+from .errors import ImageryError
 
 if TYPE_CHECKING:
     from .volumes import Volume
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
-class _Numbers(click.ParamType):
+class _Numbers(click.ParamType[list[float]]):
     """Numbers with commas or spaces between them: 240640,207872,21360."""
 
     name = "numbers"
@@ -213,7 +213,7 @@ def info(name: str, server: str | None, token: str | None, as_json: bool) -> Non
         from .client import ImageryClient
 
         client = ImageryClient(client=_cave_client(name, server, None, token), auth_token=token)
-        volumes = [layer.volume for layer in client.layers()]
+        volumes = list(client.volumes.values())
     documents = [_described(volume) for volume in volumes]
     if as_json:
         click.echo(json.dumps(documents, indent=2))

@@ -359,7 +359,7 @@ class ImageryClient(Dataset):
         slice_axis : int
             Axis along which a stack is cut into sections.
         verbose : bool
-            Whether to log each file's name at level INFO.
+            Whether to print each file's name.
         bounds, mip, bbox_size, image_size, resolution, scale_to_bounds
             As for `image_cutout`.
         **kwargs

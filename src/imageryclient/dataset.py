@@ -18,7 +18,7 @@ from .place import Place, bbox_size_of
 from .precomputed.info import Scale
 from .reading import IdsWanted, Missing, Policy, Reading, parse_missing, read_layers
 from .storage import Patience
-from .volumes import Block
+from .volumes import Block, Volume
 
 __all__ = ["Dataset"]
 
@@ -114,6 +114,11 @@ class Dataset:
             return self._timestamp
         moment = None if self._datastack is None else self._datastack.moment()
         return float(unix_seconds(now())) if moment is None else moment
+
+    @property
+    def volumes(self) -> dict[str, Volume]:
+        """The opened layers: "imagery" and "segmentation", those of them there are."""
+        return {layer.name: layer.volume for layer in self._layers.get(*self._layers.names)}
 
     @property
     def image_cv(self) -> Any:

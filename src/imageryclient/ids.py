@@ -74,7 +74,7 @@ def as_ids(ids: ArrayLike) -> Ids:
     # A list that mixes magnitudes becomes floats in numpy, hence the objects themselves.
     objects = np.asarray(ids, dtype=object)
     exact = np.empty(objects.shape, np.uint64)
-    exact.flat = [_one(item) for item in objects.flat]
+    exact.reshape(-1)[:] = [_one(item) for item in objects.flat]
     return exact
 
 
