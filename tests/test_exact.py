@@ -17,7 +17,7 @@ import imageryclient as ic
 from imageryclient.demo.writer import Layout, write_precomputed
 from imageryclient.errors import OutOfBoundsError
 
-ROUNDS = 400
+ROUNDS = 300
 VIEWER = (4, 4, 40)
 
 
@@ -102,12 +102,9 @@ class Case:
         self.resolution = [None, (8, 8, 40), (16, 16, 40), (5, 7, 30), (2, 2, 20)][rng.integers(5)]
         unit = np.array(self.resolution or VIEWER, float)
         thin = rng.random() < 0.4
-        size_nm = np.array([rng.integers(1, 201), rng.integers(1, 201), 1 if thin else rng.integers(1, 41)]) * [
-            8,
-            8,
-            40,
-        ]
-        self.size = np.maximum(1, size_nm // unit).astype(int)
+        depth = 1 if thin else rng.integers(1, 41)
+        self.size = np.array([rng.integers(1, 201), rng.integers(1, 201), depth])
+        size_nm = self.size * unit
         corner = rng.uniform([-300, -300, -200], [1700, 1500, 1300])
         self.center = (corner + size_nm / 2) / unit
         if rng.random() < 0.7:

@@ -161,7 +161,7 @@ def cutout(
     \b
     imageryclient cutout --datastack minnie65_public --center 240640,207872,21360 -o place.png
     imageryclient cutout --image em_folder --segmentation seg_folder --bounds 0,0,0,256,256,8 -o place.npz
-    """
+    """  # noqa: D301
     from .client import ImageryClient
 
     if (center is None) == (bounds is None):
@@ -285,11 +285,11 @@ def demo(output: Path, folder: Path | None) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True), required=False)
 @click.option("--demo", "phantom", is_flag=True, help="Serve the demo volume, made on the spot.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port; by default any that is free.")
-@click.option("--token", default=None, metavar="TEXT", help="Token that the CAVE services ask for.")
+@click.option("--token", default=None, metavar="TEXT", help="Token that the CAVE services ask for; by default one that is printed.")
 def serve(folder: Path | None, phantom: bool, port: int, token: str | None) -> None:
     """Serve a folder of precomputed volumes, or the demo volume, on this machine until interrupted (Ctrl-C)."""
     from .demo.build import build_phantom
-    from .demo.server import DemoServer
+    from .demo.server import DEMO_TOKEN, DemoServer
     from .demo.tutorial import lines_to_use
 
     if (folder is None) != phantom:
@@ -298,7 +298,7 @@ def serve(folder: Path | None, phantom: bool, port: int, token: str | None) -> N
         if phantom:
             click.echo("making the demo volume …")
             build_phantom(Path(place))
-        with DemoServer(Path(place), port=port, token=token) as server:
+        with DemoServer(Path(place), port=port, token=token or DEMO_TOKEN) as server:
             click.echo(f"serving {place} at {server.url} (Ctrl-C ends it)\n")
             click.echo(lines_to_use(server))
             try:

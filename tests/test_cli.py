@@ -1,0 +1,199 @@
+"""The command line as a newcomer meets it, in processes of its own where that matters."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import imageryclient as ic
+from imageryclient.cli import main
+from imageryclient.demo.build import build_phantom
+from imageryclient.demo.server import DemoServer
+
+
+@pytest.fixture(scope="module")
+def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_phantom(tmp_path_factory.mktemp("cli") / "phantom", shape=(160, 160, 12))
+
+
+@pytest.fixture(scope="module")
+def served(volume: Path) -> Iterator[DemoServer]:
+    with DemoServer(volume) as server:
+        yield server
+
+
+def run(*words: object, code: int = 0) -> str:
+    result = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def datastack(server: DemoServer) -> list[str]:
+    return ["--datastack", str(server.datastack), "--server", server.url, "--token", str(server.token)]
+
+
+def test_help_names_every_command_and_its_first_step() -> None:
+    text = run("--help")
+    for word in ("demo", "serve", "cutout", "info", "Exit codes"):
+        assert word in text
+    assert "X,Y,Z" in run("cutout", "--help")
+    assert ic.__version__ in run("--version")
+
+
+def test_a_cutout_of_a_datastack_becomes_a_picture(served: DemoServer, tmp_path: Path) -> None:
+    out = tmp_path / "place.png"
+    text = run("cutout", *datastack(served), "--center", "160,160,6", "--size", "100,80", "-o", out)
+    assert "100 % covered" in text
+    assert f"wrote {out}" in text
+    with Image.open(out) as picture:
+        assert picture.size == (50, 40)  # 100 x 80 voxels of 4 nm are 50 x 40 of the imagery's 8 nm
+    outlined = tmp_path / "outlined.png"
+    run("cutout", *datastack(served), "--center", "160 160 6", "--size", "100x80", "--outline", "-o", outlined)
+    assert outlined.read_bytes() != out.read_bytes()
+
+
+def test_a_cutout_of_folders_becomes_arrays_that_know_what_they_are(volume: Path, tmp_path: Path) -> None:
+    out = tmp_path / "place.npz"
+    run("cutout", "--image", volume / "imagery", "--segmentation", volume / "segmentation",
+        "--bounds", "10,10,2,60,70,6", "--resolution", "8,8,40", "-o", out)  # fmt: skip
+    client = ic.ImageryClient(image_source=volume / "imagery", segmentation_source=volume / "segmentation")
+    cut = client.cutout(bounds=[[10, 10, 2], [60, 70, 6]], resolution=(8, 8, 40))
+    with np.load(out) as saved:
+        assert np.array_equal(saved["image"], cut.image)
+        assert np.array_equal(saved["segmentation"], cut.segmentation)
+        about = json.loads(str(saved["metadata"]))
+    assert about["bounds"]["start"] == [10, 10, 2]
+    assert about["sources"]["imagery"] == str(volume / "imagery")
+
+
+def test_one_object_and_supervoxels_and_a_moment(served: DemoServer, tmp_path: Path) -> None:
+    out = tmp_path / "ids.npz"
+    where = ["--center", "160,160,6", "--size", "64,64", "-o", str(out)]
+    history = served.history
+    assert history is not None
+    moment = history.operations[3].time + 0.5
+    run("cutout", *datastack(served), *where, "--timestamp", f"{np.datetime64(int(moment * 1e6), 'us')}Z")
+    with np.load(out) as saved:
+        roots = np.unique(saved["segmentation"])
+    assert np.isin(roots[roots > 0], history.at(moment)).all()
+    root = int(roots[-1])
+    run(
+        "cutout",
+        *datastack(served),
+        *where,
+        "--root-id",
+        root,
+        "--timestamp",
+        f"{np.datetime64(int(moment * 1e6), 'us')}Z",
+    )
+    with np.load(out) as saved:
+        assert set(np.unique(saved["segmentation"])) <= {0, root}
+    run("cutout", *datastack(served), *where, "--supervoxels")
+    with np.load(out) as saved:
+        supervoxels = np.unique(saved["segmentation"])
+    assert np.all(history.roots(supervoxels[supervoxels > 0], moment) > 0)
+
+
+def test_info_of_a_source_and_of_a_datastack(volume: Path, served: DemoServer) -> None:
+    text = run("info", volume / "imagery")
+    assert "8 x 8 x 40" in text
+    assert "placeholder, no data" in text
+    documents = json.loads(run("info", served.datastack, "--server", served.url, "--token", served.token, "--json"))
+    assert [document["type"] for document in documents] == ["image", "segmentation"]
+    assert documents[0]["scales"][1]["resolution_nm"] == [8.0, 8.0, 40.0]
+    assert documents[1]["source"].startswith("graphene://")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["cutout"], 2, "--center"),
+        (["cutout", "--center", "1,2", "--image", "em"], 2, "3 numbers"),
+        (["cutout", "--center", "1,2,3"], 2, "--datastack"),
+        (["cutout", "--center", "1,2,3", "--image", "em", "-o", "x.jpg"], 2, ".png or .npz"),
+        (["cutout", "--center", "1,2,3", "--image", "no-such-folder"], 1, "no-such-folder"),
+        (["cutout", "--center", "1,2,3", "--image", "zarr://x"], 1, "does not read"),
+        (["info", "gs://"], 1, "no bucket"),
+        (["serve"], 2, "--demo"),
+        (["serve", "no-such-folder"], 2, "no-such-folder"),
+    ],
+)
+def test_what_makes_no_sense_is_said_in_one_line(words, code, said, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = run(*words, code=code)
+    assert said in text
+    assert "Traceback" not in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_refusals_are_said_without_the_token(served: DemoServer, tmp_path: Path) -> None:
+    out = tmp_path / "x.png"
+    wrong = "f" * 32
+    words = ["cutout", "--datastack", served.datastack, "--server", served.url, "--center", "160,160,6", "-o", out]
+    text = run(*words, "--token", wrong, code=1)
+    assert "refused" in text
+    assert wrong not in text
+    words[2] = "no_such_stack"
+    assert "no_such_stack" in run(*words, "--token", served.token, code=1)
+    assert "outside the data" in run("cutout", *datastack(served), "--center", "99999,160,6", "-o", out, code=1)
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_the_demo_leaves_a_picture_and_nothing_else(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    work = tmp_path / "work"
+    work.mkdir()
+    environment = {**os.environ, "HOME": str(home), "USERPROFILE": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-m", "imageryclient", "demo"],
+        cwd=work,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 3 <= len(done.stdout.strip().splitlines()) <= 6
+    picture = work / "imageryclient-demo.png"
+    assert str(picture) in done.stdout
+    with Image.open(picture) as image:
+        assert image.size == (512, 512)
+    assert [file.name for file in work.iterdir()] == [picture.name]
+    assert not list(home.rglob("*.json")), "the demo wrote into the user's home"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals differ on Windows")
+def test_serve_prints_lines_that_work(volume: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "imageryclient", "serve", str(volume), "--token", "a" * 32],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            lines = []
+            while len(lines) < 5:
+                lines.append(process.stdout.readline().rstrip())
+            code = "\n".join(lines[2:5]).replace(".show()", ".size")
+            space: dict[str, object] = {}
+            exec(code.replace("ic.ImageryClient", "size = ic.ImageryClient"), space)
+            assert space["size"] == (160, 160)  # the whole volume, at the imagery's 8 nm
+        finally:
+            process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=20)
+    assert "ended" in rest
+    assert not errors
+    assert process.returncode == 0
