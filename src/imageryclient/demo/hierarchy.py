@@ -35,9 +35,7 @@ class Hierarchy:
     ([[0, 0, 0], [0, 0, 0], [1, 0, 0]], 1)
     """
 
-    def __init__(
-        self, supervoxels: NDArray[np.uint64], pieces: NDArray[np.int64], layout: NodeLayout
-    ) -> None:
+    def __init__(self, supervoxels: NDArray[np.uint64], pieces: NDArray[np.int64], layout: NodeLayout) -> None:
         self._supervoxels = supervoxels
         self._pieces = pieces
         self._layout = layout

@@ -45,9 +45,7 @@ class Operation:
         return self.kind == "merge"
 
 
-def perform(
-    plan: Plan, layout: NodeLayout, times: Sequence[float]
-) -> tuple[NDArray[np.uint64], list[Operation]]:
+def perform(plan: Plan, layout: NodeLayout, times: Sequence[float]) -> tuple[NDArray[np.uint64], list[Operation]]:
     """Carry out a plan.
 
     Parameters

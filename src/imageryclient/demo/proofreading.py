@@ -66,9 +66,7 @@ class _Groups:
         return one != other
 
 
-def plan_edits(
-    bodies: NDArray[np.int64], positions: NDArray[np.float64], edits: int, rng: np.random.Generator
-) -> Plan:
+def plan_edits(bodies: NDArray[np.int64], positions: NDArray[np.float64], edits: int, rng: np.random.Generator) -> Plan:
     """Break `bodies` and plan the edits that mend them.
 
     Parameters

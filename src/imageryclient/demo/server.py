@@ -116,6 +116,11 @@ class DemoServer:
         return None if self._api is None else self._api.datastack.name
 
     @property
+    def table(self) -> str | None:
+        """The name of the chunked graph's table; None for a folder of plain files."""
+        return None if self._api is None else self._api.datastack.table
+
+    @property
     def history(self) -> History | None:
         """The proofreading record of the datastack, where it has one."""
         return None if self._api is None else self._api.history
