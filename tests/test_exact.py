@@ -203,11 +203,10 @@ def test_image_size_gives_just_that_many_pixels(client, layers):
         case = Case(20_000 + seed)
         image = images[case.image_mip or 1]
         size = [int(s) for s in case.size]
-        middle = [
-            Fraction(float(c)) * Fraction(u) / Fraction(r)
-            for c, u, r in zip(case.center, case.unit, image.resolution, strict=True)
-        ]
-        first = [math.floor(c + Fraction(1, 10**6)) - s // 2 for c, s in zip(middle, size, strict=True)]
+        units = [Fraction(u) for u in case.unit]
+        pixels = [Fraction(r) for r in image.resolution]
+        low = [math.floor(c) - (s * p / u) // 2 for c, s, p, u in zip(case.center, size, pixels, units, strict=True)]
+        first = [math.floor(a * u / p) for a, u, p in zip(low, units, pixels, strict=True)]
         grid = [range(a, a + s) for a, s in zip(first, size, strict=True)]
         expected = taken(grid, image.resolution, image)
         assert expected.shape == tuple(size)

@@ -195,7 +195,7 @@ class Dataset:
             region = place.region(scale.resolution)
             target = region.at(place.resolution if scale_to_bounds else scale.resolution)
             readings.append(Reading(layer.name, layer.volume, scale, target, wanted))
-        return self._read(readings, region, missing)
+        return self._read(readings, place.asked(scale.resolution), missing)
 
     def _read_joined(self, place: Place, layers: list[Wanted], missing: Missing | None) -> list[Block]:
         """Read all layers on one grid: along each axis the finest of theirs."""

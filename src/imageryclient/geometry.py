@@ -206,7 +206,7 @@ class Region:
         Box(start=(98, 98, 7), stop=(103, 102, 8), resolution=(8, 8, 40))
         """
         extent = as_size(size)
-        low = tuple(_floor(c) - s // 2 for c, s in zip(as_center(center), extent, strict=True))
+        low = tuple(_floor(c) - _floor(s / 2) for c, s in zip(as_center(center), extent, strict=True))
         high = tuple(a + s for a, s in zip(low, extent, strict=True))
         return cls(cast(FloatTriple, low), cast(FloatTriple, high), resolution)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from .errors import ArgumentError, BoundsError
-from .geometry import Region, Resolution, as_center, as_size
+from .geometry import Region, Resolution, as_size
 
 __all__ = ["Place", "bbox_size_of"]
 
@@ -41,7 +41,8 @@ class Place:
     def region(self, layer: Resolution) -> Region:
         """Give the region to cut from a layer with this resolution.
 
-        A box of `image_size` is made on the layer's own grid, so that it has just that many pixels.
+        A box of `image_size` starts where one of the same extent in voxels of `resolution` would, and has just that
+        many pixels of the layer.
 
         Raises
         ------
@@ -55,12 +56,23 @@ class Place:
         if self.image_size is not None:
             if self.bbox_size is not None:
                 raise ArgumentError("give bbox_size or image_size, not both: they may contradict each other")
-            center = as_center(self.bounds)
-            moved = [c * mine / theirs for c, mine, theirs in zip(center, self.resolution, layer, strict=True)]
-            return Region.from_center(moved, self.image_size, layer)
+            size = as_size(self.image_size)
+            around = bbox_size_of(self.image_size, layer, self.resolution)
+            start = Region.from_center(self.bounds, around, self.resolution).at(layer).start
+            x, y, z = (first + int(pixels) for first, pixels in zip(start, size, strict=True))
+            return Region(cast(Resolution, tuple(map(float, start))), (float(x), float(y), float(z)), layer)
         if self.bbox_size is not None:
             return Region.from_center(self.bounds, self.bbox_size, self.resolution)
         return Region.from_bounds(self.bounds, self.resolution)
+
+    def asked(self, layer: Resolution) -> Region:
+        """Give the same region in the caller's own voxels, for messages about the caller's numbers."""
+        region = self.region(layer)
+        if self.image_size is None:
+            return region
+        ratio = [theirs / mine for theirs, mine in zip(layer, self.resolution, strict=True)]
+        low, high = (tuple(n * r for n, r in zip(c, ratio, strict=True)) for c in (region.low, region.high))
+        return Region(cast(Resolution, low), cast(Resolution, high), self.resolution)
 
 
 def bbox_size_of(image_size: Any, layer: Resolution, resolution: Resolution) -> list[float]:
