@@ -285,7 +285,12 @@ def demo(output: Path, folder: Path | None) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True), required=False)
 @click.option("--demo", "phantom", is_flag=True, help="Serve the demo volume, made on the spot.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port; by default any that is free.")
-@click.option("--token", default=None, metavar="TEXT", help="Token that the CAVE services ask for; by default one that is printed.")
+@click.option(
+    "--token",
+    default=None,
+    metavar="TEXT",
+    help="Token that the CAVE services ask for; by default one that is printed.",
+)
 def serve(folder: Path | None, phantom: bool, port: int, token: str | None) -> None:
     """Serve a folder of precomputed volumes, or the demo volume, on this machine until interrupted (Ctrl-C)."""
     from .demo.build import build_phantom
