@@ -206,7 +206,7 @@ def test_image_size_gives_just_that_many_pixels(client, layers):
         units = [Fraction(u) for u in case.unit]
         pixels = [Fraction(r) for r in image.resolution]
         low = [math.floor(c) - (s * p / u) // 2 for c, s, p, u in zip(case.center, size, pixels, units, strict=True)]
-        first = [math.floor(a * u / p) for a, u, p in zip(low, units, pixels, strict=True)]
+        first = [math.floor(a * u / p + Fraction(1, 2)) for a, u, p in zip(low, units, pixels, strict=True)]
         grid = [range(a, a + s) for a, s in zip(first, size, strict=True)]
         expected = taken(grid, image.resolution, image)
         assert expected.shape == tuple(size)

@@ -114,7 +114,7 @@ def test_moments_keep_their_microseconds(moment: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["yesterday", None, math.inf, math.nan, [2024], True, object(), 1e30, np.datetime64("NaT")]
+    "value", ["yesterday", None, math.inf, math.nan, [2024], True, object(), 1e30, np.datetime64("NaT", "us")]
 )
 def test_what_is_no_moment_is_refused(value) -> None:
     with pytest.raises(ArgumentError):

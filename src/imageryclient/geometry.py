@@ -218,6 +218,19 @@ class Region:
             stop.append(max(_ceil(high * mine / theirs), start[-1] + 1))
         return Box(cast(IntTriple, tuple(start)), cast(IntTriple, tuple(stop)), resolution)
 
+    def snapped(self, size: FloatTriple, resolution: Resolution) -> Region:
+        """Give the box of `size` whole voxels at `resolution` that begins nearest to where the region begins.
+
+        Examples
+        --------
+        >>> Region.from_center([100, 100, 7], (66, 66), (4.0, 4.0, 40.0)).snapped((33, 33, 1), (8.0, 8.0, 40.0)).low
+        (34.0, 34.0, 7.0)
+        """
+        ratio = [mine / theirs for mine, theirs in zip(self.resolution, resolution, strict=True)]
+        low = [float(_floor(a * r + 0.5)) for a, r in zip(self.low, ratio, strict=True)]
+        high = [a + int(s) for a, s in zip(low, size, strict=True)]
+        return Region(cast(FloatTriple, tuple(low)), cast(FloatTriple, tuple(high)), resolution)
+
     @property
     def grid(self) -> Box:
         """The voxels of the region at its own resolution."""

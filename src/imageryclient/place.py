@@ -41,8 +41,8 @@ class Place:
     def region(self, layer: Resolution) -> Region:
         """Give the region to cut from a layer with this resolution.
 
-        A box of `image_size` starts where one of the same extent in voxels of `resolution` would, and has just that
-        many pixels of the layer.
+        A box of `image_size` has just that many pixels of the layer, and lies on its grid as near as can be to the box
+        of the same extent in voxels of `resolution`.
 
         Raises
         ------
@@ -56,11 +56,8 @@ class Place:
         if self.image_size is not None:
             if self.bbox_size is not None:
                 raise ArgumentError("give bbox_size or image_size, not both: they may contradict each other")
-            size = as_size(self.image_size)
             around = bbox_size_of(self.image_size, layer, self.resolution)
-            start = Region.from_center(self.bounds, around, self.resolution).at(layer).start
-            x, y, z = (first + int(pixels) for first, pixels in zip(start, size, strict=True))
-            return Region(cast(Resolution, tuple(map(float, start))), (float(x), float(y), float(z)), layer)
+            return Region.from_center(self.bounds, around, self.resolution).snapped(as_size(self.image_size), layer)
         if self.bbox_size is not None:
             return Region.from_center(self.bounds, self.bbox_size, self.resolution)
         return Region.from_bounds(self.bounds, self.resolution)

@@ -9,6 +9,9 @@ import pytest
 from parity.environment import peer_python as find_peer_python
 
 
+collect_ignore_glob = ["*_driver.py"]  # they run under the peers' Python
+
+
 @pytest.fixture(scope="session")
 def peer_python() -> Path:
     """The interpreter of the peers' environment; without it these tests are skipped, and say so."""

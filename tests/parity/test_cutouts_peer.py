@@ -207,8 +207,8 @@ def plan_cutouts(plan):
                 plan.add(client, "image_cutout", **place, mip=mip, scale_to_bounds=scale, **more)
     for nm, mip in ((8, None), (8, 1), (16, 2), (32, 3)):
         for resolution, deep in ((r, d) for r in RESOLUTIONS for d in (True, False)):
-            # an even number of voxels of either kind: 1.0.4 halves those of the resolution, we halve pixels
-            low, high = plan.box(2 * max(nm, resolution[0]), resolution, depth=None if deep else 1)
+            # whole voxels of either kind
+            low, high = plan.box(max(nm, resolution[0]), resolution, depth=None if deep else 1)
             wide = [b - a for a, b in zip(low, high, strict=True)]
             center = [a + w // 2 for a, w in zip(low, wide, strict=True)]
             size = [w * resolution[0] // nm for w in wide[:2]] + wide[2:]
@@ -391,7 +391,7 @@ def plan_errors(plan):
     add([first], "versioned", "segmentation_cutout", bounds=whole, mip=1)
     # pixels that make no whole voxels of the resolution come out as one more
     at = {"bounds": [64, 90, 12], "image_size": [39, 20], "resolution": list(coarse)}
-    start = (2 * 64 - 39 // 2, 2 * 90 - 20 // 2, 12)
+    start = (2 * (64 - 19 // 2), 2 * (90 - 10 // 2), 12)  # 39 pixels are 19.5 voxels
     image = stack.voxels(stack.images[1], 8, start, (start[0] + 39, start[1] + 20, 13), fine)
     add([image], "graph", "image_cutout", **at)
     # outside of the data all is black, without a word
