@@ -1,6 +1,7 @@
 """The chunked graph of a proofread segmentation: which object a supervoxel belongs to at a moment.
 
-The protocol is that of PyChunkedGraph's API version 1: `roots_binary`, `node/ROOT/leaves`, `is_latest_roots`.
+The protocol is that of PyChunkedGraph's API version 1: `roots_binary`, `node/ROOT/leaves`, `is_latest_roots`,
+`oldest_timestamp`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DamagedDataError, ImageryError, NotFoundError, StorageError
+from .errors import ArgumentError, DamagedDataError, ImageryError, NotFoundError, SourceError, StorageError
 from .geometry import Box
 from .ids import Ids, parse_ids
-from .moment import unix_seconds
+from .moment import parse_moment, unix_seconds
+from .node_ids import NodeLayout
 from .pools import fetch_pool
 from .rest import Rest
 
@@ -35,6 +37,8 @@ class ChunkedGraph:
     ----------
     rest : Rest
         The server, at `…/segmentation/api/v1/table/TABLE`.
+    layout : NodeLayout, optional
+        How ids are laid out, to tell roots from other numbers.
 
     Examples
     --------
@@ -43,8 +47,9 @@ class ChunkedGraph:
     ChunkedGraph('https://example.org/segmentation/api/v1/table/minnie3_v1')
     """
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: Rest, layout: NodeLayout | None = None) -> None:
         self._rest = rest
+        self._layout = layout
 
     def roots(self, supervoxels: Ids, moment: datetime) -> Ids:
         """Give the root id of each supervoxel at a moment.
@@ -63,8 +68,10 @@ class ChunkedGraph:
 
         Raises
         ------
+        ArgumentError
+            If the graph did not exist yet at the moment.
         DamagedDataError
-            If the server's answer does not have one id for each one asked, three times over.
+            If the server's answer does not have one root for each id asked, three times over.
         """
         roots = np.zeros(supervoxels.shape, dtype=np.uint64)
         known = np.flatnonzero(supervoxels)
@@ -84,14 +91,44 @@ class ChunkedGraph:
             if attempt:
                 time.sleep(0.1 * attempt)
             answer = self._rest.post_bytes("roots_binary", body, {"timestamp": unix_seconds(moment)})
-            if len(answer) == len(body):
-                roots = np.frombuffer(answer, dtype="<u8").astype(np.uint64)
-                if np.all(roots):
-                    return roots
+            if len(answer) != len(body):
+                found = f"{len(answer)} bytes instead of {len(body)}"
+                continue
+            roots = np.frombuffer(answer, dtype="<u8").astype(np.uint64)
+            unknown = supervoxels[roots == 0]
+            if unknown.size:
+                self._check_age(moment)
+                found = f"0, which is no root, for {unknown.size} of them, such as {unknown[0]}"
+            elif self._layout is not None and np.any(self._layout.layer_of(roots) != self._layout.n_layers):
+                found = "numbers that are no roots"
+            else:
+                return roots
         raise DamagedDataError(
             f"{self._rest.url}/roots_binary was asked for the roots of {len(supervoxels)} supervoxels and answered "
-            f"with {len(answer)} bytes instead of {len(body)}, or with ids of 0, {_TRIES} times; try again later"
+            f"with {found}, {_TRIES} times; the graph and the supervoxels do not belong together, or the server is "
+            "broken: try again later"
         )
+
+    def _check_age(self, moment: datetime) -> None:
+        """Refuse a moment before the graph's beginning, for which servers answer 0 without another word."""
+        try:
+            oldest = self.oldest()
+        except (StorageError, SourceError, DamagedDataError):  # not every server tells
+            log.debug("%r does not tell its oldest moment", self, exc_info=True)
+            return
+        if moment < oldest:
+            raise ArgumentError(
+                f"the segmentation does not reach back to {moment.isoformat()}: its record at {self._rest.url} begins "
+                f"at {oldest.isoformat()}; pass a later timestamp, or none for the present"
+            )
+
+    def oldest(self) -> datetime:
+        """Give the moment the graph's record begins at."""
+        answer = self._rest.get_json("oldest_timestamp")
+        try:
+            return parse_moment(self._field(answer, "iso"))
+        except ArgumentError:
+            raise self._odd("oldest_timestamp", f"{answer['iso']!r} is no moment") from None
 
     def leaves(self, root: int, box: Box) -> Ids:
         """Give the supervoxels of a root, in the graph chunks that a box of base-scale voxels touches.

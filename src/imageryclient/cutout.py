@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -146,14 +147,15 @@ class Cutout:
                 save_png_atomic(pictures, target)
                 return [target]
             names = [target.with_name(f"{target.stem}_slice_{n}{target.suffix}") for n in range(len(pictures))]
-            for name, picture in zip(names, pictures, strict=True):
-                save_png_atomic(picture, name)
+            with ExitStack() as files:  # all of them or none
+                for name, picture in zip(names, pictures, strict=True):
+                    picture.save(files.enter_context(atomic_file(name)), "PNG")
             return names
         if suffix == ".npz":
             layers = {"image": self.image, "segmentation": self.segmentation}
-            arrays = {name: array for name, array in layers.items() if array is not None}
+            arrays: dict[str, Any] = {name: array for name, array in layers.items() if array is not None}
             buffer = BytesIO()
-            np.savez_compressed(buffer, allow_pickle=False, metadata=np.array(json.dumps(self.metadata())), **arrays)
+            np.savez_compressed(buffer, metadata=np.array(json.dumps(self.metadata())), **arrays)
             with atomic_file(target) as temporary:
                 temporary.write_bytes(buffer.getbuffer())
             return [target]

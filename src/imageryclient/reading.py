@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
@@ -30,7 +31,7 @@ from .volumes import Block, SegmentationVolume, Volume
 __all__ = ["IdsWanted", "Missing", "Policy", "Reading", "parse_missing", "read_layers"]
 
 Missing = Literal["fill", "warn", "raise"]
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep
 _SHARE_OF_MEMORY = 0.5
 
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from .errors import AccessError, FormatError, ImageryError, NotFoundError, StorageError, StorageTimeoutError
+from .errors import (
+    AccessError,
+    DamagedDataError,
+    FormatError,
+    ImageryError,
+    NotFoundError,
+    StorageError,
+    StorageTimeoutError,
+)
 from .storage import Patience
 
 if TYPE_CHECKING:
@@ -19,6 +28,7 @@ __all__ = ["Rest"]
 
 _PASSING = (429, 500, 502, 503, 504)  # states that may be over at the next try
 _COMPRESS_OVER = 100_000  # bytes of a request body
+_TRIES = 3  # for an answer that cannot be decompressed
 
 
 class Rest:
@@ -56,7 +66,7 @@ class Rest:
         try:
             return json.loads(data)
         except ValueError:
-            start = " ".join(data[:80].decode("utf-8", "replace").split())
+            start = self._masked(" ".join(data[:200].decode("utf-8", "replace").split()))[:80]
             raise FormatError(
                 f"{self._address(path)} did not answer with JSON but with {start!r}; is the address right?"
             ) from None
@@ -79,36 +89,30 @@ class Rest:
         if body is not None and len(body) > _COMPRESS_OVER:
             body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
         address = self._address(path)
-        try:
-            response = _pool().request(
-                method,
-                f"{address}?{urlencode(query)}" if query else address,
-                body=body,
-                headers=headers,
-                timeout=Timeout(connect=self._patience.connect_timeout, read=self._patience.timeout),
-                retries=_retries(self._patience),
-            )
-        except exceptions.HTTPError as error:
-            raise self._unanswered(error, path) from None
+        url = f"{address}?{urlencode(query)}" if query else address
+        for pause in [*self._patience.pauses()[: _TRIES - 1], None]:
+            try:
+                response = _pool().request(
+                    method,
+                    url,
+                    body=body,
+                    headers=headers,
+                    timeout=Timeout(connect=self._patience.connect_timeout, read=self._patience.timeout),
+                    retries=_retries(self._patience),
+                )
+                break
+            except exceptions.DecodeError:  # the one failure that urllib3 does not try again
+                if pause is None:
+                    raise DamagedDataError(f"{address}: the answer is damaged, it cannot be decompressed") from None
+                time.sleep(pause)
+            except exceptions.HTTPError as error:
+                raise _unanswered(error, address) from None
         if response.status >= 300:
             raise self._refused(response.status, response.data, path)
         return response.data
 
     def _address(self, path: str) -> str:
         return f"{self.url}/{path}" if path else self.url
-
-    def _unanswered(self, error: Exception, path: str) -> StorageError:
-        from urllib3 import exceptions
-
-        reason = getattr(error, "reason", None) or error
-        address = self._address(path)
-        if isinstance(reason, (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError)):
-            return StorageTimeoutError(
-                f"{address}: no answer in time; the server hangs or is overloaded, try again later"
-            )
-        if isinstance(reason, exceptions.NewConnectionError):
-            return StorageError(f"{address}: the server cannot be reached; check the address and the network")
-        return StorageError(f"{address}: the answer broke off or could not be read ({type(reason).__name__})")
 
     def _refused(self, status: int, body: bytes, path: str) -> ImageryError:
         server = urlsplit(self.url)
@@ -143,13 +147,27 @@ class Rest:
             document = text
         if isinstance(document, dict):
             document = document.get("message") or document.get("error") or ""
-        words = " ".join(str(document).split())[:200]
-        if self._token:
-            words = words.replace(self._token, "***")
+        words = self._masked(" ".join(str(document).split()))[:200]
         return f". The server said: {words}" if words and not words.startswith("<") else ""
+
+    def _masked(self, text: str) -> str:
+        return text.replace(self._token, "***") if self._token else text
 
     def __repr__(self) -> str:
         return f"Rest({self.url!r})"
+
+
+def _unanswered(error: Exception, address: str) -> ImageryError:
+    from urllib3 import exceptions
+
+    reason = getattr(error, "reason", None) or error
+    if isinstance(reason, exceptions.NewConnectionError):  # before the time-outs, of which it is one to urllib3
+        return StorageError(f"{address}: the server cannot be reached; check the address and the network")
+    if isinstance(reason, (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError)):
+        return StorageTimeoutError(f"{address}: no answer in time; the server hangs or is overloaded, try again later")
+    if isinstance(reason, exceptions.ProtocolError) and "IncompleteRead" in str(reason):
+        return DamagedDataError(f"{address}: the server's answer breaks off before its end")
+    return StorageError(f"{address}: the connection broke or cannot be made ({type(reason).__name__})")
 
 
 @lru_cache(maxsize=1)

@@ -15,20 +15,24 @@ from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from .cache import ABSENT, CACHE, Payload
 from .cloudpath import file_path
-from .errors import AccessError, StorageError, StorageTimeoutError
+from .errors import AccessError, DamagedDataError, ImageryError, StorageError, StorageTimeoutError
 
 if TYPE_CHECKING:
     from obstore.store import HTTPStore, LocalStore
 
-__all__ = ["FolderStore", "Patience", "Store", "WebStore", "open_store"]
+__all__ = ["BrokenAnswerError", "FolderStore", "Patience", "Store", "WebStore", "open_store"]
 
 log = logging.getLogger(__name__)
 
 _SIBLINGS = {".gz": "gzip", ".br": "br", ".zstd": "zstd"}  # as CloudVolume names them on disk
+
+
+class BrokenAnswerError(DamagedDataError):
+    """An answer that breaks off before its end, however often it is asked for: trying again is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +155,16 @@ class FolderStore:
         except FileNotFoundError:
             return None
         except Exception as error:
-            raise _translated(error, self.url, key) from None
+            raise _translated(
+                error, f"{self.url}/{key}", "the file's permissions do not let this user read it"
+            ) from None
 
     def _locate(self, key: str) -> tuple[Path, str]:
-        # Scale keys such as "../other/8_8_40" are legal in an info document; obstore takes none that climb.
-        folder, parts = self._folder, key.split("/")
-        while parts and parts[0] == "..":
-            folder, parts = folder.parent, parts[1:]
-        return folder, "/".join(parts)
+        climb, path = _walked(key)
+        folder = self._folder
+        for _ in range(climb):
+            folder = folder.parent
+        return folder, path
 
     def __repr__(self) -> str:
         return f"FolderStore({self.url!r})"
@@ -209,26 +215,42 @@ class WebStore:
         return payload
 
     def _ask(self, key: str, call: Callable[[HTTPStore, str], Payload]) -> Payload:
-        base, path = self._locate(key)
-        store = _web_store(base, self._token, self._patience)
-        # obstore tries again when a server answers 429 or 5xx or not at all, not when a body breaks off.
+        place = f"{self.url}/{key}"
+        server, path = self._locate(key)
+        store = _web_store(server, self._token, self._patience)
+        # obstore tries again when a server answers 429 or 5xx or not at all. A body that broke off it only resumes,
+        # where the server names a version (ETag) and knows ranges.
         for pause in [*self._patience.pauses()[:2], None]:
             try:
                 return call(store, path)
             except FileNotFoundError:
                 return ABSENT
             except Exception as error:
-                if pause is None or "body error" not in str(error):
-                    raise _translated(error, self.url, key) from None
-                log.debug("the body of %s/%s broke off; trying again", self.url, key)
+                again = _broke_off(error)
+                failure = _translated(error, place, self._cure, self._token)
+            # Raised out here, ours does not carry obstore's along, which quotes what the server says.
+            if not again:
+                raise failure
+            if pause is not None:
+                log.debug("the answer for %s broke off; trying again", place)
                 time.sleep(pause)
-        raise AssertionError("unreachable")
+        raise BrokenAnswerError(f"{place}: the server's answer breaks off before its end")
 
     def _locate(self, key: str) -> tuple[str, str]:
-        base, parts = self.url, key.split("/")
-        while parts and parts[0] == "..":
-            base, parts = base.rpartition("/")[0], parts[1:]
-        return base, "/".join(parts)
+        # The store begins at the server, as obstore quotes keys rightly but not the address of the store.
+        parts = urlsplit(self.url)
+        climb, path = _walked(key)
+        folders = [folder for folder in unquote(parts.path).split("/") if folder]
+        return f"{parts.scheme}://{parts.netloc}", "/".join([*folders[: max(0, len(folders) - climb)], path])
+
+    @property
+    def _cure(self) -> str:
+        if self._token:
+            return "the token given is not accepted there, or has no permission; get a new one or ask the data's owner"
+        return (
+            "no token was sent. If a CAVE server keeps these data, write middleauth+ before https:// in the source and "
+            "pass auth_token=; otherwise ask the data's owner for permission"
+        )
 
     def __repr__(self) -> str:
         return f"WebStore({self.url!r})"
@@ -246,7 +268,7 @@ def _web_store(url: str, token: str | None, patience: Patience) -> HTTPStore:
     from obstore.store import HTTPStore
 
     return HTTPStore.from_url(
-        unquote(url),  # obstore quotes the path itself
+        url,
         client_options={
             "allow_http": True,
             "timeout": timedelta(seconds=patience.timeout),
@@ -265,22 +287,46 @@ def _web_store(url: str, token: str | None, patience: Patience) -> HTTPStore:
     )
 
 
-def _translated(error: Exception, url: str, key: str) -> StorageError:
+def _walked(key: str) -> tuple[int, str]:
+    """Give how many folders a key climbs, and the path from there.
+
+    Keys such as "../other/8_8_40" are legal in an info document; obstore takes neither those nor empty parts.
+    """
+    climb, path = 0, list[str]()
+    for part in key.split("/"):
+        if part != "..":
+            path += [part] if part not in ("", ".") else []
+        elif path:
+            path.pop()
+        else:
+            climb += 1
+    return climb, "/".join(path)
+
+
+def _broke_off(error: Exception) -> bool:
+    from obstore import exceptions
+
+    text = str(error)
+    if "Range request not supported" in text:  # so ends resuming at a server that knows no ranges
+        return not isinstance(error, exceptions.NotSupportedError)
+    return "body error" in text
+
+
+def _translated(error: Exception, place: str, cure: str, secret: str | None = None) -> ImageryError:
     """Turn obstore's error into ours, without its debugging dump."""
     from obstore import exceptions
 
     text = str(error)
-    reason = " ".join(text.split("\n\nDebug source")[0].split())[:300]
-    place = f"{url}/{key}"
+    reason = " ".join(text.split("\n\nDebug source")[0].split())
+    reason = (reason.replace(secret, "***") if secret else reason)[:300]  # servers may repeat what they were sent
     if isinstance(error, (exceptions.UnauthenticatedError, PermissionError, exceptions.PermissionDeniedError)):
-        return AccessError(
-            f"{place}: access refused ({_status(reason) or 'permission denied'}). "
-            "If the data are private, pass auth_token= or ask their owner for permission"
-        )
+        return AccessError(f"{place}: access refused ({_status(reason) or 'permission denied'}): {cure}")
     if "operation timed out" in text or "TimedOut" in text or "kind: Timeout" in text:
         return StorageTimeoutError(f"{place}: no answer in time; the server hangs or is overloaded, try again later")
     if "kind: Connect" in text:
-        return StorageError(f"{place}: the server cannot be reached; check the address and the network")
+        return StorageError(f"{place}: the server cannot be reached, or it breaks the connection; check the address")
+    if "Requested range was invalid" in text or _status(reason).startswith("416"):
+        return DamagedDataError(f"{place}: ends before the bytes that its index names")
     return StorageError(f"{place}: could not be read: {reason}")
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from parity.environment import peer_python as find_peer_python
 
-
 collect_ignore_glob = ["*_driver.py"]  # they run under the peers' Python
 
 

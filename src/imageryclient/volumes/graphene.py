@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime
 from itertools import compress
 from typing import Any
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 from ..cache import CACHE, Payload
 from ..chunkedgraph import ChunkedGraph
 from ..cloudpath import CloudPath, parse_source
-from ..errors import FormatError, SourceError
+from ..errors import ArgumentError, FormatError, NotFoundError, SourceError, StorageError
 from ..geometry import Box
 from ..ids import Ids, RootIds
-from ..pools import decode_pool, fetch_pool, together
+from ..node_ids import NodeLayout
+from ..pools import decode_pool, fetch_pool
 from ..precomputed.chunks import Chunk
 from ..precomputed.info import Info, Scale, parse_info
 from ..precomputed.labels import EncodedLabels
@@ -63,16 +65,17 @@ class GrapheneVolume(PrecomputedVolume):
     def open_served(cls, path: CloudPath, token: str | None, patience: Patience) -> GrapheneVolume:
         """Open what `graphene://https://SERVER/segmentation/table/TABLE` names."""
         service, table = _service(path)
-        document = _info_document(f"{service}/table/{table}", token, patience)
+        document, keep = _info_document(f"{service}/table/{table}", token, patience)
         info = parse_info(document, path.source)
-        data = document.get("data_dir") if isinstance(document, dict) else None
+        data = document.get("data_dir")
         if not isinstance(data, str) or not data:
             raise FormatError(f"{path.source}: the info document has no 'data_dir' to say where the supervoxels lie")
+        keep()
         place = parse_source(data)
         # The token is the graph server's: it goes to the data only where the same server keeps them.
-        same = place.middleauth and urlsplit(place.url).netloc == path.host
+        same = place.middleauth and urlsplit(place.url)[:2] == urlsplit(path.url)[:2]
         store = open_store(place.url, token if same else None, patience)
-        graph = ChunkedGraph(Rest(f"{service}/api/v1/table/{table}", token, patience))
+        graph = ChunkedGraph(Rest(f"{service}/api/v1/table/{table}", token, patience), _layout(document))
         return cls(path.source, store, info, graph)
 
     def read_ids(self, box: Box, scale: Scale, root_ids: RootIds, moment: datetime) -> Block:
@@ -123,14 +126,15 @@ class GrapheneVolume(PrecomputedVolume):
         if not len(wanted) or not inside.voxels:
             return objects
 
-        def leaves() -> list[Ids]:
-            return list(fetch_pool().map(lambda root: self.graph.leaves(int(root), inside), wanted))
-
-        found: list[Ids]
-        current: NDArray[np.bool_]
-        found, current = together(leaves, lambda: self.graph.is_latest(wanted, moment))
-        for root, supervoxels_of_root in zip(wanted[current], compress(found, current), strict=True):
-            objects[np.isin(supervoxels, supervoxels_of_root)] = root
+        leaves = fetch_pool().map(lambda root: self.graph.leaves(int(root), inside), wanted)
+        places = [np.flatnonzero(np.isin(supervoxels, of_root)) for of_root in leaves]
+        found = [n for n, place in enumerate(places) if place.size]
+        if found:
+            # A root's leaves never change, so one of them tells whether the root is current. Servers differ in what
+            # is_latest_roots says of roots that are made later.
+            current = self.graph.roots(supervoxels[[places[n][0] for n in found]], moment) == wanted[found]
+            for n in compress(found, current):
+                objects[places[n]] = wanted[n]
         return objects
 
 
@@ -147,12 +151,23 @@ def _service(path: CloudPath) -> tuple[str, str]:
     return match["service"], match["table"]
 
 
-def _info_document(url: str, token: str | None, patience: Patience) -> Any:
-    """Fetch the info document of a table, once a process."""
+def _layout(document: Any) -> NodeLayout | None:
+    try:
+        return NodeLayout.from_info(document.get("graph") or {})
+    except (FormatError, ArgumentError):  # it serves checks alone, so a graph may leave it out
+        return None
+
+
+def _info_document(url: str, token: str | None, patience: Patience) -> tuple[Any, Callable[[], None]]:
+    """Give the info document of a table, and what keeps it for the process once it proves good."""
     name = (url, token, "info", None)
     kept = CACHE.get(name)
     if kept is not None and kept.data is not None:
-        return json.loads(kept.data)
-    document = Rest(url, token, patience).get_json("info")
-    CACHE.put(name, Payload(json.dumps(document).encode()))
-    return document
+        return json.loads(kept.data), lambda: None
+    try:
+        document = Rest(url, token, patience).get_json("info")
+    except StorageError as error:
+        if error.status != 400:  # PyChunkedGraph's answer where there is no such table
+            raise
+        raise NotFoundError(f"{url}: {error}; check the name of the table") from None
+    return document, lambda: CACHE.put(name, Payload(json.dumps(document).encode()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
@@ -32,7 +33,7 @@ from ..precomputed.sharding import (
     minishard_range,
     parse_minishard_index,
 )
-from ..storage import Store
+from ..storage import BrokenAnswerError, Store
 from .base import Block
 
 __all__ = ["PrecomputedSegmentation", "PrecomputedVolume", "read_info_document"]
@@ -40,6 +41,7 @@ __all__ = ["PrecomputedSegmentation", "PrecomputedVolume", "read_info_document"]
 log = logging.getLogger(__name__)
 
 _TRIES = 3  # for bytes that fail their checks
+_INFO_TRIES = 2
 _GZIP = b"\x1f\x8b\x08"
 T = TypeVar("T")
 
@@ -54,22 +56,32 @@ def read_info_document(store: Store, source: str) -> Any:
     FormatError
         If it is not JSON.
     """
-    payload = store.get("info")
-    if payload.data is None:
-        store.forget("info")
-        raise NotFoundError(
-            f"{source}: there is no info document at {store.url}/info, so this is not a precomputed volume; "
-            "check the address"
-        )
-    data = decompress(payload.data, payload.encoding)
-    try:
-        return json.loads(data)
-    except ValueError:
-        store.forget("info")
-        start = " ".join(data[:60].decode("utf-8", "replace").split())
-        raise FormatError(
-            f"{source}: the info document at {store.url}/info is not JSON; it begins with {start!r}"
-        ) from None
+    for attempt in range(_INFO_TRIES):
+        payload = store.get("info")
+        if payload.data is None:
+            store.forget("info")
+            raise NotFoundError(
+                f"{source}: there is no info document at {store.url}/info, so this is not a precomputed volume; "
+                "check the address"
+            )
+        last = attempt == _INFO_TRIES - 1
+        try:
+            data = decompress(payload.data, payload.encoding)
+            return json.loads(data)
+        except DamagedDataError as error:
+            store.forget("info")
+            if last:
+                raise DamagedDataError(f"{source}: the info document at {store.url}/info: {error}") from None
+        except FormatError as error:
+            raise FormatError(f"{source}: the info document at {store.url}/info: {error}") from None
+        except ValueError:
+            store.forget("info")
+            if last:
+                start = " ".join(data[:60].decode("utf-8", "replace").split())
+                raise FormatError(
+                    f"{source}: the info document at {store.url}/info is not JSON; it begins with {start!r}"
+                ) from None
+    raise AssertionError("unreachable")
 
 
 class PrecomputedVolume:
@@ -96,7 +108,12 @@ class PrecomputedVolume:
     @classmethod
     def open(cls, source: str, store: Store) -> PrecomputedVolume:
         """Open the volume in `store` by its info document; a segmentation comes as `PrecomputedSegmentation`."""
-        info = parse_info(read_info_document(store, source), source)
+        document = read_info_document(store, source)
+        try:
+            info = parse_info(document, source)
+        except FormatError:
+            store.forget("info")
+            raise
         kind = PrecomputedSegmentation if info.kind == "segmentation" else PrecomputedVolume
         return kind(source, store, info)
 
@@ -147,22 +164,16 @@ class PrecomputedVolume:
                 try:
                     use(chunk, region, self._plain(payload.data, payload.encoding, scale, chunk))
                     return None
+                except FormatError as error:
+                    raise FormatError(f"{self.source}: chunk {self._name(scale, chunk)}: {error}") from None
                 except DamagedDataError as error:
                     self._forget(scale, chunk)
-                    if attempt == _TRIES - 1:
-                        raise DamagedDataError(
-                            f"{self.source}: chunk {self._name(scale, chunk)} of mip {scale.mip}, which holds "
-                            f"{chunk.box}, is damaged ({error}); fetched {_TRIES} times"
-                        ) from None
-                    log.info(
-                        "%s: chunk %s is damaged (%s); fetching it again",
-                        self.source,
-                        chunk_key(scale, chunk),
-                        error,
-                    )
+                    damage = f"{error}; fetched {attempt + 1} times"
+                if attempt < _TRIES - 1:
+                    log.info("%s: chunk %s is damaged (%s)", self.source, self._name(scale, chunk), damage)
                     time.sleep(0.1 * 2**attempt)
                     payload = self._fetch(scale, chunk)
-            raise AssertionError("unreachable")
+            raise self._damaged(scale, chunk, damage)
 
         if scale.placeholder:
             return [box.intersect(scale.bounds)] if box.intersect(scale.bounds).voxels else []
@@ -221,41 +232,60 @@ class PrecomputedVolume:
         span = index.find(number) if index is not None else None
         if span is not None:
             self._store.forget(key, span)
+        self._forget_minishard(key, place.minishard, scale.sharding)
+
+    def _forget_minishard(self, key: str, minishard: int, sharding: Sharding) -> None:
+        span = index_entry_range(minishard)
+        entry = self._store.cached(key, span)
+        if entry is not None and entry.data is not None:
+            with contextlib.suppress(DamagedDataError):
+                where = minishard_range(entry.data, sharding)
+                if where is not None:
+                    self._store.forget(key, where)
+        self._store.forget(key, span)
 
     def _fetch(self, scale: Scale, chunk: Chunk) -> Payload:
-        if scale.sharding is None:
-            return self._store.get(chunk_key(scale, chunk))
-        return self._fetch_sharded(scale, scale.sharding, chunk)
+        try:
+            if scale.sharding is None:
+                return self._store.get(chunk_key(scale, chunk))
+            return self._fetch_sharded(scale, scale.sharding, chunk)
+        except DamagedDataError as error:
+            raise self._damaged(scale, chunk, str(error)) from None
+
+    def _damaged(self, scale: Scale, chunk: Chunk, damage: str) -> DamagedDataError:
+        return DamagedDataError(
+            f"{self.source}: chunk {self._name(scale, chunk)} of mip {scale.mip}, which holds {chunk.box}, is damaged "
+            f"({damage})"
+        )
 
     def _fetch_sharded(self, scale: Scale, sharding: Sharding, chunk: Chunk) -> Payload:
         number = chunk_id(chunk.index, scale.grid_shape)
         place = locate(number, sharding)
         key = _shard_key(scale, place.shard_file)
-        index = self._minishard(key, place.minishard, sharding)
+        index = self._minishard(key, place.minishard, scale, sharding)
         span = index.find(number) if index is not None else None
         if span is None:
             return Payload(None)
         payload = self._store.get_range(key, *span)
         return Payload(payload.data, "gzip" if sharding.data_encoding == "gzip" else "")
 
-    def _minishard(self, key: str, minishard: int, sharding: Sharding) -> MinishardIndex | None:
+    def _minishard(self, key: str, minishard: int, scale: Scale, sharding: Sharding) -> MinishardIndex | None:
         """Give the index of a minishard, read once; None when the shard or the minishard holds nothing."""
         name = (key, minishard)
         with self._lock:
             lock = self._minishard_locks.setdefault(name, threading.Lock())
         with lock:
-            if name not in self._minishards:
-                self._minishards[name] = self._again(
-                    f"the index of {key}", lambda: self._read_minishard(key, minishard, sharding)
-                )
-            return self._minishards[name]
+            with contextlib.suppress(KeyError):
+                return self._minishards[name]
+            index = self._again(f"the index of {key}", lambda: self._read_minishard(key, minishard, scale, sharding))
+            self._minishards[name] = index
+            return index
 
-    def _read_minishard(self, key: str, minishard: int, sharding: Sharding) -> MinishardIndex | None:
-        span = index_entry_range(minishard)
-        entry = self._store.get_range(key, *span)
-        if entry.data is None:
-            return None
+    def _read_minishard(self, key: str, minishard: int, scale: Scale, sharding: Sharding) -> MinishardIndex | None:
         try:
+            entry = self._store.get_range(key, *index_entry_range(minishard))
+            if entry.data is None:
+                return None
             where = minishard_range(entry.data, sharding)
             if where is None:
                 return None
@@ -264,9 +294,14 @@ class PrecomputedVolume:
                 raise DamagedDataError("the shard's file went away")
             if len(packed.data) != where[1] - where[0]:
                 raise DamagedDataError(f"{len(packed.data)} bytes came instead of {where[1] - where[0]}")
-            return parse_minishard_index(packed.data, sharding)
+            index = parse_minishard_index(packed.data, sharding)
+            # The format has no checksum; bytes of anything else make ids that no chunk of this grid has.
+            bits = sum((n - 1).bit_length() for n in scale.grid_shape)
+            if index.ids.size and int(index.ids[-1]) >> bits:
+                raise DamagedDataError(f"it names a chunk {int(index.ids[-1])}, which the grid does not have")
+            return index
         except DamagedDataError:
-            self._store.forget(key, span)
+            self._forget_minishard(key, minishard, sharding)
             raise
 
     def _again(self, what: str, call: Callable[[], T]) -> T:
@@ -274,11 +309,11 @@ class PrecomputedVolume:
         for attempt in range(_TRIES):
             try:
                 return call()
+            except BrokenAnswerError:
+                raise
             except DamagedDataError as error:
                 if attempt == _TRIES - 1:
-                    raise DamagedDataError(
-                        f"{self.source}: {what} is damaged ({error}); fetched {_TRIES} times"
-                    ) from None
+                    raise DamagedDataError(f"{what}: {error}; fetched {_TRIES} times") from None
                 time.sleep(0.1 * 2**attempt)
         raise AssertionError("unreachable")
 
