@@ -156,12 +156,13 @@ def test_what_lasts_is_one_clear_error_in_known_time(
 
 def test_a_server_that_is_down(datastack: Any, server: Any, connect: Any) -> None:
     running = server()
-    opened, new = connect(running), connect(running)
+    opened, live = connect(running), connect(running, timestamp=None)
     opened.cutout(bounds=corners(datastack))
     url = running.url
     running.stop()
     elsewhere = [[110, 70, 9], [220, 170, 40]]
-    for client, where in ((opened, corners(datastack)), (new, corners(datastack)), (opened, elsewhere)):
+    assert is_right(datastack, opened.cutout(bounds=corners(datastack)), corners(datastack))  # all of it is at hand
+    for client, where in ((live, corners(datastack)), (opened, elsewhere)):
         begun = time.perf_counter()
         with pytest.raises(StorageError, match="cannot be reached") as caught:
             client.cutout(bounds=where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -383,3 +384,43 @@ def test_forms_of_the_address(datastack: Any, server: Any, form: str) -> None:
     low = np.array(datastack.middle)
     got = client.segmentation_cutout([low, low + 4])
     assert np.array_equal(got, datastack.roots(low, low + 4, datastack.late.timestamp()).astype(np.int64))
+
+
+def test_roots_of_a_pinned_moment_are_asked_for_once_and_of_the_present_each_time(datastack, server, connect):
+    running = server()
+    client = connect(running, timestamp=None)
+    where = {"bounds": datastack.middle, "bbox_size": (60, 50, 4)}
+
+    def asked(**options) -> int:
+        running.requests.clear()
+        client.segmentation_cutout(**where, **options)
+        return len(lookups(running))
+
+    moments = [operation.time + 0.5 for operation in datastack.history.operations[5:8]]
+    assert [asked(timestamp=moment) for moment in moments] == [1, 1, 1]
+    assert [asked(timestamp=moment) for moment in moments] == [0, 0, 0]
+    assert len(running.requests) == 0  # no chunk either
+    assert asked(timestamp=moments[0], mip=1) <= 1
+    assert [asked(), asked()] == [1, 1]
+    ic.clear_cache()
+    assert asked(timestamp=moments[0]) == 1
+
+
+def test_what_is_remembered_of_a_moment_never_answers_for_another(datastack, server, connect):
+    running = server()
+    client = connect(running, missing="fill")
+    low = np.array(datastack.offsets[0])
+    high = low + datastack.supervoxels[0].shape
+    moments = [operation.time + 0.5 for operation in datastack.history.operations]
+
+    def work(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        for _ in range(12):
+            moment = float(rng.choice(moments))
+            start = rng.integers(low, high - 8)
+            stop = start + rng.integers(1, 9, 3)
+            got = client.segmentation_cutout([start, stop], timestamp=moment)
+            assert np.array_equal(got.astype(np.uint64), np.squeeze(datastack.roots(start, stop, moment)))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))

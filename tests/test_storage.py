@@ -477,3 +477,24 @@ def test_what_was_absent_is_looked_for_again_after_a_clear(tmp_path: Path, serve
     store.forget("new", (0, 2))
     ic.clear_cache()
     assert store.cached("new") is None
+
+
+def test_a_cache_folder_serves_other_processes_and_heals(datastack, server, connect, chunk_requests, tmp_path):
+    running = server()
+    where = {"bounds": datastack.middle, "bbox_size": (60, 50, 4)}
+    first = connect(running, cache_dir=tmp_path / "cache").image_and_segmentation_cutout(**where)
+    assert chunk_requests(running)
+    ic.clear_cache()  # as in another process
+    running.requests.clear()
+    again = connect(running, cache_dir=tmp_path / "cache").image_and_segmentation_cutout(**where)
+    assert not chunk_requests(running)
+    for a, b in zip(first, again, strict=True):
+        assert np.array_equal(a, b)
+    ic.clear_cache()
+    for file in (tmp_path / "cache").glob("??/*"):
+        file.write_bytes(file.read_bytes()[:-5])
+    healed = connect(running, cache_dir=tmp_path / "cache").image_and_segmentation_cutout(**where)
+    for a, b in zip(first, healed, strict=True):
+        assert np.array_equal(a, b)
+    everything = b"".join(file.read_bytes() for file in (tmp_path / "cache").glob("??/*"))
+    assert datastack.token.encode() not in everything

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from .rootmemory import ROOTS
+
 __all__ = ["ABSENT", "CACHE", "ByteCache", "Payload", "clear_cache"]
 
 _OVERHEAD = 200  # bytes of bookkeeping an entry costs, absences included
@@ -95,10 +97,13 @@ CACHE = ByteCache(limit=256 * 2**20)
 
 
 def clear_cache() -> None:
-    """Forget every chunk and info document this process has fetched.
+    """Forget every chunk and info document that this process has fetched, and every root it has looked up.
+
+    A cache folder (`cache_dir`) and the volumes of living clients stay.
 
     Examples
     --------
     >>> clear_cache()
     """
     CACHE.clear()
+    ROOTS.clear()

@@ -21,6 +21,7 @@ from .moment import parse_moment, unix_seconds
 from .node_ids import NodeLayout
 from .pools import fetch_pool
 from .rest import Rest
+from .rootmemory import ROOTS
 
 __all__ = ["BATCH", "ChunkedGraph"]
 
@@ -51,7 +52,7 @@ class ChunkedGraph:
         self._rest = rest
         self._layout = layout
 
-    def roots(self, supervoxels: Ids, moment: datetime) -> Ids:
+    def roots(self, supervoxels: Ids, moment: datetime, *, remember: bool = False) -> Ids:
         """Give the root id of each supervoxel at a moment.
 
         Parameters
@@ -60,6 +61,8 @@ class ChunkedGraph:
             1-D uint64; 0 stays 0.
         moment : datetime
             Aware.
+        remember : bool
+            Whether to keep the answer, and to ask only for what was not asked before; for a moment that is past.
 
         Returns
         -------
@@ -73,15 +76,20 @@ class ChunkedGraph:
         DamagedDataError
             If the server's answer does not have one root for each id asked, three times over.
         """
-        roots = np.zeros(supervoxels.shape, dtype=np.uint64)
-        known = np.flatnonzero(supervoxels)
-        batches = [known[n : n + BATCH] for n in range(0, len(known), BATCH)]
+        if remember:
+            roots, remembered = ROOTS.recall(self._rest.name, moment, supervoxels)
+        else:
+            roots, remembered = np.zeros(supervoxels.shape, np.uint64), np.zeros(supervoxels.shape, np.bool_)
+        asked = np.flatnonzero((supervoxels != 0) & ~remembered)
+        batches = [asked[n : n + BATCH] for n in range(0, len(asked), BATCH)]
         if len(batches) == 1:
             roots[batches[0]] = self._roots(supervoxels[batches[0]], moment)
         else:
             answers = fetch_pool().map(lambda part: self._roots(supervoxels[part], moment), batches)
             for part, answer in zip(batches, answers, strict=True):
                 roots[part] = answer
+        if remember:
+            ROOTS.learn(self._rest.name, moment, supervoxels[asked], roots[asked])
         return roots
 
     def _roots(self, supervoxels: Ids, moment: datetime) -> Ids:

@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from .cutout import Cutout
 from .dataset import Dataset, Wanted
 from .errors import ArgumentError
-from .ids import parse_root_ids, to_int64
+from .ids import to_int64
 from .layers import Layer, Mip
 from .masks import SegmentationMasks
 from .place import Place
-from .reading import IdsWanted, Missing
+from .reading import Missing
 from .volumes import SegmentationVolume
 
 __all__ = ["ImageryClient"]
@@ -52,6 +52,8 @@ class ImageryClient(Dataset):
         Bytes a read may take, by estimate. By default half of the free memory.
     timeout : float
         Seconds a request may take.
+    cache_dir : path, optional
+        Folder in which chunks from servers are kept between processes, up to 10 GiB; several may use it at once.
 
     Raises
     ------
@@ -247,7 +249,7 @@ class ImageryClient(Dataset):
         """
         place = Place(bounds, self._resolution_of(resolution), bbox_size)
         image, segmentation = self._layers.get("imagery", "segmentation")
-        wanted = IdsWanted(parse_root_ids(root_ids), self._moment_of(timestamp))
+        wanted = self._wanted(root_ids, timestamp)
         pair = [
             (image, image.scale(image_mip), None),
             (segmentation, segmentation.scale(segmentation_mip), wanted),
@@ -309,7 +311,7 @@ class ImageryClient(Dataset):
         unit = (1.0, 1.0, 1.0) if units == "nm" else self._resolution_of(resolution)
         place = Place(bounds, unit) if center is None else Place(center, unit, bbox_size=size)
         layers = {layer.name: layer for layer in self._layers.get(*self._layers.names)}
-        moment = self._moment_of(timestamp)
+        wanted = self._wanted(root_ids, timestamp)
         pairs: list[Wanted] = []
         if "imagery" in layers:
             image_scale = layers["imagery"].scale(mip if image_mip is None else image_mip)
@@ -320,7 +322,7 @@ class ImageryClient(Dataset):
                 scale = segmentation.scale(mip if segmentation_mip is None else segmentation_mip)
             else:
                 scale = segmentation.scale_for(pairs[0][1].resolution)
-            pairs.append((segmentation, scale, IdsWanted(parse_root_ids(root_ids), moment)))
+            pairs.append((segmentation, scale, wanted))
         blocks = dict(zip(layers, self._read_joined(place, pairs, missing), strict=True))
         picture, ids = blocks.get("imagery"), blocks.get("segmentation")
         versioned = ids is not None and _is_versioned(layers["segmentation"])
@@ -328,7 +330,7 @@ class ImageryClient(Dataset):
             image=None if picture is None else picture.data,
             segmentation=None if ids is None else ids.data,
             bounds=next(iter(blocks.values())).box,
-            timestamp=moment if versioned else None,
+            timestamp=wanted.moment if versioned else None,
             coverage={name: block.coverage for name, block in blocks.items()},
             sources={name: layer.volume.source for name, layer in layers.items()},
             mips={layer.name: scale.mip for layer, scale, _ in pairs},
@@ -484,7 +486,7 @@ scale_to_bounds
         missing: Missing | None,
     ) -> NDArray[np.uint64]:
         (layer,) = self._layers.get("segmentation")
-        wanted = IdsWanted(parse_root_ids(root_ids), self._moment_of(timestamp))
+        wanted = self._wanted(root_ids, timestamp)
         (block,) = self._read_apart(place, [(layer, layer.scale(mip), wanted)], scale_to_bounds, missing)
         return np.squeeze(block.data)
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .cachefolder import CacheFolder
 from .cave import Datastack
 from .errors import ArgumentError, MissingExtraError
 from .geometry import Region, Resolution, as_resolution
+from .ids import parse_root_ids
 from .layers import Layer, LayerName, Layers, Mip, Source, token_finder
 from .moment import now, parse_moment, unix_seconds
 from .place import Place, bbox_size_of
 from .precomputed.info import Scale
-from .reading import IdsWanted, Missing, Policy, Reading, parse_missing, read_layers
+from .reading import Missing, Policy, Reading, parse_missing, read_layers
 from .storage import Patience
-from .volumes import Block, Volume
+from .volumes import Block, IdsWanted, Volume
 
 __all__ = ["Dataset"]
 
@@ -44,6 +45,7 @@ class Dataset:
         missing: Missing = "warn",
         memory_limit: int | None = None,
         timeout: float = 30.0,
+        cache_dir: str | PathLike[str] | None = None,
         **unknown: object,
     ) -> None:
         _refuse(unknown)
@@ -59,6 +61,7 @@ class Dataset:
             Source(segmentation_source, segmentation_mip, bool(segmentation)),
             token_finder(auth_token, self._datastack),
             Patience(timeout=timeout, connect_timeout=min(timeout, Patience().connect_timeout)),
+            None if cache_dir is None else CacheFolder(cache_dir),
         )
         if not self._layers.names:
             raise ArgumentError(
@@ -67,7 +70,8 @@ class Dataset:
         if resolution is None and self._datastack is not None:
             resolution = self._datastack.resolution()
         self._default_resolution = self._parse_resolution(resolution)
-        self._timestamp = now() if timestamp == "now" else timestamp
+        frozen = isinstance(timestamp, str) and timestamp.strip().lower() == "now"
+        self._timestamp = now() if frozen else timestamp
         self._moment = None if timestamp is None else parse_moment(self._timestamp)
         self._policy = Policy(parse_missing(missing), memory_limit)
 
@@ -217,14 +221,15 @@ class Dataset:
             return layer.default.resolution
         return self._default_resolution
 
-    def _moment_of(self, given: Any) -> datetime:
-        """Give the one moment of a call: the call's, the client's, the CAVEclient's as it is now, or the present."""
-        if given is not None:
-            return parse_moment(given)
-        if self._moment is not None:
-            return self._moment
-        moment = None if self._datastack is None else self._datastack.moment()
-        return moment or now()
+    def _wanted(self, root_ids: Any, timestamp: Any) -> IdsWanted:
+        """Fix the ids and the one moment of a call: the call's, the client's, the CAVEclient's now, or the present."""
+        present = now()
+        if timestamp is not None:
+            moment = parse_moment(timestamp)
+        else:
+            version = None if self._datastack is None else self._datastack.moment()
+            moment = self._moment or version or present
+        return IdsWanted(parse_root_ids(root_ids), moment, pinned=moment < present)
 
     def __repr__(self) -> str:
         sources = ", ".join(f"{name} {self._layers.source(name)}" for name in self._layers.names)

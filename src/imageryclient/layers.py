@@ -11,6 +11,7 @@ from typing import Literal
 
 from numpy.typing import ArrayLike
 
+from .cachefolder import CacheFolder
 from .cave import Datastack, saved_token
 from .cloudpath import CloudPath, parse_source
 from .errors import ArgumentError
@@ -77,6 +78,8 @@ class Layers:
         Gives the token for a source that asks for one, or None.
     patience : Patience
         Time-outs and tries.
+    disk : CacheFolder, optional
+        Where chunks from servers are kept between processes.
     """
 
     def __init__(
@@ -85,10 +88,12 @@ class Layers:
         segmentation: Source,
         token_for: Callable[[CloudPath], str | None],
         patience: Patience,
+        disk: CacheFolder | None = None,
     ) -> None:
         self._sources: dict[LayerName, Source] = {"imagery": imagery, "segmentation": segmentation}
         self._token_for = token_for
         self._patience = patience
+        self._disk = disk
         self._opened: dict[LayerName, Layer] = {}
         self._lock = threading.Lock()
 
@@ -132,7 +137,7 @@ class Layers:
             raise ArgumentError(f"this client has no {name}: pass {argument}= or a CAVEclient when making it")
 
     def _open(self, name: LayerName) -> Layer:
-        volume = open_volume(self.source(name) or "", self.token(name), self._patience)
+        volume = open_volume(self.source(name) or "", self.token(name), self._patience, self._disk)
         if name == "segmentation" and not isinstance(volume, SegmentationVolume):
             raise ArgumentError(
                 f"{volume.source} holds imagery, not a segmentation: its info document says type 'image'"

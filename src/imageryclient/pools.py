@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 __all__ = ["MAX_IN_FLIGHT", "decode_pool", "fetch_pool", "together"]
 
@@ -22,10 +22,13 @@ def fetch_pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="imageryclient-fetch")
 
 
-@lru_cache(maxsize=1)
-def decode_pool() -> ThreadPoolExecutor:
-    """Threads that decode; two to four, as more only contend."""
-    return ThreadPoolExecutor(_DECODERS, thread_name_prefix="imageryclient-decode")
+@lru_cache(maxsize=2)
+def decode_pool(what: Literal["imagery", "labels"] = "imagery") -> ThreadPoolExecutor:
+    """Threads that decode; two to four, as more only contend.
+
+    Labels have threads of their own: they lead to a request for roots, and must not queue behind imagery.
+    """
+    return ThreadPoolExecutor(_DECODERS, thread_name_prefix=f"imageryclient-{what}")
 
 
 def together(*calls: Callable[[], Any]) -> list[Any]:

@@ -7,7 +7,6 @@ import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -23,12 +22,12 @@ from .errors import (
     TooLargeError,
 )
 from .geometry import Box, Region, Resolution, format_resolution
-from .ids import Ids, RootIds
+from .ids import Ids
 from .pools import together
 from .precomputed.info import Scale
-from .volumes import Block, SegmentationVolume, Volume
+from .volumes import Block, IdsWanted, SegmentationVolume, Volume
 
-__all__ = ["IdsWanted", "Missing", "Policy", "Reading", "parse_missing", "read_layers"]
+__all__ = ["Missing", "Policy", "Reading", "parse_missing", "read_layers"]
 
 Missing = Literal["fill", "warn", "raise"]
 _PACKAGE = str(Path(__file__).parent) + os.sep
@@ -49,14 +48,6 @@ class Policy:
 
     missing: Missing = "warn"
     memory_limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IdsWanted:
-    """Which ids of a segmentation to read, and as of when."""
-
-    root_ids: RootIds
-    moment: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +91,7 @@ class Reading:
         if self.ids is None:
             return self.volume.read(self.own, self.scale).on(self.target)
         volume = cast(SegmentationVolume, self.volume)
-        return volume.read_ids(self.own, self.scale, self.ids.root_ids, self.ids.moment).on(self.target)
+        return volume.read_ids(self.own, self.scale, self.ids).on(self.target)
 
 
 def parse_missing(value: object) -> Missing:

@@ -49,6 +49,11 @@ class Rest:
         self._token = token
         self._patience = patience or Patience()
 
+    @property
+    def name(self) -> tuple[str, str | None]:
+        """What tells answers of this server to this user from others; it holds the token, so it is not for showing."""
+        return self.url, self._token
+
     def get_json(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """GET a JSON document."""
         return self._json(self._request("GET", path, query), path)

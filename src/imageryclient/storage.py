@@ -8,6 +8,7 @@ are bounded, so a server that hangs or fails makes an error in known time.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from .cache import ABSENT, CACHE, Payload
+from .cachefolder import CacheFolder
 from .cloudpath import file_path
 from .errors import AccessError, DamagedDataError, ImageryError, StorageError, StorageTimeoutError
 
@@ -28,6 +30,9 @@ __all__ = ["BrokenAnswerError", "FolderStore", "Patience", "Store", "WebStore", 
 
 log = logging.getLogger(__name__)
 
+_opening = threading.Lock()
+
+_INFO = "info"  # read anew by each process: scales are added to volumes, chunks are not changed
 _SIBLINGS = {".gz": "gzip", ".br": "br", ".zstd": "zstd"}  # as CloudVolume names them on disk
 
 
@@ -87,7 +92,9 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str, token: str | None = None, patience: Patience | None = None) -> Store:
+def open_store(
+    url: str, token: str | None = None, patience: Patience | None = None, disk: CacheFolder | None = None
+) -> Store:
     """Open the folder or the web address `url`.
 
     Parameters
@@ -98,6 +105,8 @@ def open_store(url: str, token: str | None = None, patience: Patience | None = N
         Sent as a bearer token to this server, and to no other.
     patience : Patience, optional
         Time-outs and tries.
+    disk : CacheFolder, optional
+        Where to keep, between processes, what a server sent.
 
     Examples
     --------
@@ -109,7 +118,7 @@ def open_store(url: str, token: str | None = None, patience: Patience | None = N
     """
     if url.startswith("file://"):
         return FolderStore(url)
-    return WebStore(url, token, patience or Patience())
+    return WebStore(url, token, patience or Patience(), disk)
 
 
 class FolderStore:
@@ -173,10 +182,11 @@ class FolderStore:
 class WebStore:
     """A web server's folder; what it sent is kept in the cache of the process."""
 
-    def __init__(self, url: str, token: str | None, patience: Patience) -> None:
+    def __init__(self, url: str, token: str | None, patience: Patience, disk: CacheFolder | None = None) -> None:
         self.url = url
         self._token = token
         self._patience = patience
+        self._disk = disk
 
     def get(self, key: str) -> Payload:
         """Give all bytes under `key`, with the Content-Encoding the server names."""
@@ -203,6 +213,8 @@ class WebStore:
     def forget(self, key: str, span: tuple[int, int] | None = None) -> None:
         """Drop what the cache holds."""
         CACHE.discard(self._name(key, span))
+        if self._disk is not None:
+            self._disk.discard(self._name_on_disk(key, span))
 
     def _name(self, key: str, span: tuple[int, int] | None) -> tuple[object, ...]:
         return (self.url, self._token, key, span)
@@ -210,9 +222,26 @@ class WebStore:
     def _keep(self, key: str, span: tuple[int, int] | None, call: Callable[[HTTPStore, str], Payload]) -> Payload:
         payload = self.cached(key, span)
         if payload is None:
-            payload = self._ask(key, call)
+            payload = self._from_disk(key, span) or self._ask_and_store(key, span, call)
             CACHE.put(self._name(key, span), payload)
         return payload
+
+    def _from_disk(self, key: str, span: tuple[int, int] | None) -> Payload | None:
+        if self._disk is None or key == _INFO:
+            return None
+        return self._disk.get(self._name_on_disk(key, span))
+
+    def _ask_and_store(
+        self, key: str, span: tuple[int, int] | None, call: Callable[[HTTPStore, str], Payload]
+    ) -> Payload:
+        payload = self._ask(key, call)
+        if self._disk is not None and key != _INFO:
+            self._disk.put(self._name_on_disk(key, span), payload)
+        return payload
+
+    def _name_on_disk(self, key: str, span: tuple[int, int] | None) -> str:
+        # The folder turns names into digests, so that the token is not to be read there.
+        return repr((self.url, key, span, self._token))
 
     def _ask(self, key: str, call: Callable[[HTTPStore, str], Payload]) -> Payload:
         place = f"{self.url}/{key}"
@@ -263,8 +292,13 @@ def _local_store(folder: str) -> LocalStore:
     return LocalStore(folder)
 
 
-@lru_cache(maxsize=64)
 def _web_store(url: str, token: str | None, patience: Patience) -> HTTPStore:
+    with _opening:  # making one takes 10 ms, most of it for certificates, so layers that open together make one
+        return _opened_web_store(url, token, patience)
+
+
+@lru_cache(maxsize=64)
+def _opened_web_store(url: str, token: str | None, patience: Patience) -> HTTPStore:
     from obstore.store import HTTPStore
 
     return HTTPStore.from_url(

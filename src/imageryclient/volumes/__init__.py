@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from ..cachefolder import CacheFolder
 from ..cloudpath import CloudPath, parse_source
 from ..storage import Patience, open_store
-from .base import Block, SegmentationVolume, Volume, default_scale, scale_at
+from .base import Block, IdsWanted, SegmentationVolume, Volume, default_scale, scale_at
 from .graphene import GrapheneVolume
 from .precomputed import PrecomputedSegmentation, PrecomputedVolume
 
 __all__ = [
     "Block",
     "GrapheneVolume",
+    "IdsWanted",
     "PrecomputedSegmentation",
     "PrecomputedVolume",
     "SegmentationVolume",
@@ -21,7 +23,12 @@ __all__ = [
 ]
 
 
-def open_volume(source: str | CloudPath, token: str | None = None, patience: Patience | None = None) -> Volume:
+def open_volume(
+    source: str | CloudPath,
+    token: str | None = None,
+    patience: Patience | None = None,
+    disk: CacheFolder | None = None,
+) -> Volume:
     """Open the volume that a source string names.
 
     Parameters
@@ -32,6 +39,8 @@ def open_volume(source: str | CloudPath, token: str | None = None, patience: Pat
         Sent to the source's own server, and only where the source says that a token is asked for.
     patience : Patience, optional
         Time-outs and tries.
+    disk : CacheFolder, optional
+        Where chunks from servers are kept between processes.
 
     Raises
     ------
@@ -53,5 +62,6 @@ def open_volume(source: str | CloudPath, token: str | None = None, patience: Pat
     path = source if isinstance(source, CloudPath) else parse_source(source)
     patience = patience or Patience()
     if path.format == "graphene":
-        return GrapheneVolume.open_served(path, token, patience)
-    return PrecomputedVolume.open(path.source, open_store(path.url, token if path.middleauth else None, patience))
+        return GrapheneVolume.open_served(path, token, patience, disk)
+    store = open_store(path.url, token if path.middleauth else None, patience, disk)
+    return PrecomputedVolume.open(path.source, store)

@@ -16,7 +16,7 @@ from ..geometry import Box, as_resolution, format_resolution, index_map
 from ..ids import RootIds
 from ..precomputed.info import Info, Scale
 
-__all__ = ["Block", "SegmentationVolume", "Volume", "default_scale", "scale_at"]
+__all__ = ["Block", "IdsWanted", "SegmentationVolume", "Volume", "default_scale", "scale_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,25 @@ class Block:
         return Block(data, self.coverage.on(box))
 
 
+@dataclass(frozen=True, slots=True)
+class IdsWanted:
+    """Which ids of a segmentation to read, and as of when.
+
+    Parameters
+    ----------
+    root_ids : "all", None or numpy.ndarray
+        "all" for each voxel's object, None for its supervoxel, uint64 ids for only those objects.
+    moment : datetime
+        Aware.
+    pinned : bool
+        Whether the moment is a fixed one in the past, of which answers may be remembered.
+    """
+
+    root_ids: RootIds
+    moment: datetime
+    pinned: bool = False
+
+
 @runtime_checkable
 class Volume(Protocol):
     """A layer of voxels at one or more resolutions."""
@@ -75,12 +94,8 @@ class SegmentationVolume(Volume, Protocol):
         """Whether ids change over time, so that a moment matters."""
         ...
 
-    def read_ids(self, box: Box, scale: Scale, root_ids: RootIds, moment: datetime) -> Block:
-        """Read ids as uint64, axes (x, y, z).
-
-        `root_ids` "all" gives the object of each voxel at the moment, None the supervoxels, an array only
-        those objects and 0 elsewhere.
-        """
+    def read_ids(self, box: Box, scale: Scale, wanted: IdsWanted) -> Block:
+        """Read ids as uint64, axes (x, y, z); 0 where there are none, or others than those wanted."""
         ...
 
 

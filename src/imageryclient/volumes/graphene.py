@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime
 from itertools import compress
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cache import CACHE, Payload
+from ..cachefolder import CacheFolder
 from ..chunkedgraph import ChunkedGraph
 from ..cloudpath import CloudPath, parse_source
 from ..errors import ArgumentError, FormatError, NotFoundError, SourceError, StorageError
 from ..geometry import Box
-from ..ids import Ids, RootIds
+from ..ids import Ids
 from ..node_ids import NodeLayout
 from ..pools import decode_pool, fetch_pool
 from ..precomputed.chunks import Chunk
@@ -31,7 +31,7 @@ from ..precomputed.info import Info, Scale, parse_info
 from ..precomputed.labels import EncodedLabels
 from ..rest import Rest
 from ..storage import Patience, Store, open_store
-from .base import Block
+from .base import Block, IdsWanted
 from .precomputed import PrecomputedVolume, as_uint64
 
 __all__ = ["GrapheneVolume"]
@@ -62,7 +62,9 @@ class GrapheneVolume(PrecomputedVolume):
         self.graph = graph
 
     @classmethod
-    def open_served(cls, path: CloudPath, token: str | None, patience: Patience) -> GrapheneVolume:
+    def open_served(
+        cls, path: CloudPath, token: str | None, patience: Patience, disk: CacheFolder | None
+    ) -> GrapheneVolume:
         """Open what `graphene://https://SERVER/segmentation/table/TABLE` names."""
         service, table = _service(path)
         document, keep = _info_document(f"{service}/table/{table}", token, patience)
@@ -74,18 +76,18 @@ class GrapheneVolume(PrecomputedVolume):
         place = parse_source(data)
         # The token is the graph server's: it goes to the data only where the same server keeps them.
         same = place.middleauth and urlsplit(place.url)[:2] == urlsplit(path.url)[:2]
-        store = open_store(place.url, token if same else None, patience)
+        store = open_store(place.url, token if same else None, patience, disk)
         graph = ChunkedGraph(Rest(f"{service}/api/v1/table/{table}", token, patience), _layout(document))
         return cls(path.source, store, info, graph)
 
-    def read_ids(self, box: Box, scale: Scale, root_ids: RootIds, moment: datetime) -> Block:
-        """Read ids: "all" gives each voxel's object at the moment, None its supervoxel, an array only those objects."""
-        if root_ids is None or scale.encoding != "compressed_segmentation" or self.info.dtype != np.uint64:
+    def read_ids(self, box: Box, scale: Scale, wanted: IdsWanted) -> Block:
+        """Read ids: those of the objects at the moment, or of the supervoxels."""
+        if wanted.root_ids is None or scale.encoding != "compressed_segmentation" or self.info.dtype != np.uint64:
             block = self.read(box, scale)
             ids = as_uint64(block.data)
-            if root_ids is not None:
+            if wanted.root_ids is not None:
                 supervoxels = fastremap.unique(ids)
-                objects = self._objects(supervoxels, box, root_ids, moment)
+                objects = self._objects(supervoxels, box, wanted)
                 ids = fastremap.remap_from_array_kv(ids, supervoxels, objects, in_place=True)
             return Block(ids, block.coverage)
 
@@ -97,44 +99,45 @@ class GrapheneVolume(PrecomputedVolume):
 
         absent = self._each_chunk(box, scale, parse)
         supervoxels = _union([ids for _, _, ids in parts])
-        objects = self._objects(supervoxels, box, root_ids, moment)
+        objects = self._objects(supervoxels, box, wanted)
         data: NDArray[np.uint64] = np.zeros(box.shape, dtype=np.uint64, order="F")
 
         def place(part: tuple[EncodedLabels, Box, Ids]) -> None:
             labels, region, _ = part
             data[region.slices(box)] = labels.decode(region, supervoxels, objects)
 
-        for _ in decode_pool().map(place, parts):
+        for _ in decode_pool("labels").map(place, parts):
             pass
         return Block(data, self._coverage(box, scale, absent))
 
-    def _objects(self, supervoxels: Ids, box: Box, root_ids: RootIds, moment: datetime) -> Ids:
+    def _objects(self, supervoxels: Ids, box: Box, wanted: IdsWanted) -> Ids:
         """Give the object of each supervoxel, 0 for those not asked for; by whichever way asks the server less."""
-        if not isinstance(root_ids, np.ndarray):
-            return self.graph.roots(supervoxels, moment)
-        wanted = root_ids[root_ids != 0]
-        if len(wanted) * _LEAVES_COST >= len(supervoxels):
-            objects = self.graph.roots(supervoxels, moment)
-            objects[~np.isin(objects, wanted)] = 0
+        if not isinstance(wanted.root_ids, np.ndarray):
+            return self.graph.roots(supervoxels, wanted.moment, remember=wanted.pinned)
+        roots = wanted.root_ids[wanted.root_ids != 0]
+        if len(roots) * _LEAVES_COST >= len(supervoxels):
+            objects = self.graph.roots(supervoxels, wanted.moment, remember=wanted.pinned)
+            objects[~np.isin(objects, roots)] = 0
             return objects
-        return self._objects_by_leaves(supervoxels, box, wanted, moment)
+        return self._objects_by_leaves(supervoxels, box, roots, wanted)
 
-    def _objects_by_leaves(self, supervoxels: Ids, box: Box, wanted: Ids, moment: datetime) -> Ids:
+    def _objects_by_leaves(self, supervoxels: Ids, box: Box, roots: Ids, wanted: IdsWanted) -> Ids:
         objects = np.zeros(len(supervoxels), dtype=np.uint64)
         base = self.info.scales[0]
         inside = box.at(base.resolution).intersect(base.bounds)
-        if not len(wanted) or not inside.voxels:
+        if not len(roots) or not inside.voxels:
             return objects
 
-        leaves = fetch_pool().map(lambda root: self.graph.leaves(int(root), inside), wanted)
+        leaves = fetch_pool().map(lambda root: self.graph.leaves(int(root), inside), roots)
         places = [np.flatnonzero(np.isin(supervoxels, of_root)) for of_root in leaves]
         found = [n for n, place in enumerate(places) if place.size]
         if found:
             # A root's leaves never change, so one of them tells whether the root is current. Servers differ in what
             # is_latest_roots says of roots that are made later.
-            current = self.graph.roots(supervoxels[[places[n][0] for n in found]], moment) == wanted[found]
+            first = supervoxels[[places[n][0] for n in found]]
+            current = self.graph.roots(first, wanted.moment, remember=wanted.pinned) == roots[found]
             for n in compress(found, current):
-                objects[places[n]] = wanted[n]
+                objects[places[n]] = roots[n]
         return objects
 
 

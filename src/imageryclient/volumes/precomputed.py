@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, as_completed
-from datetime import datetime
 from typing import Any, TypeVar
 
 import fastremap
@@ -21,7 +20,6 @@ from ..cache import Payload
 from ..coverage import Coverage, outside_of
 from ..errors import DamagedDataError, FormatError, NotFoundError
 from ..geometry import Box
-from ..ids import RootIds
 from ..pools import decode_pool, fetch_pool
 from ..precomputed.chunks import Chunk, chunk_id, chunk_key, chunks_covering
 from ..precomputed.codecs import decode_chunk, decompress
@@ -34,7 +32,7 @@ from ..precomputed.sharding import (
     parse_minishard_index,
 )
 from ..storage import BrokenAnswerError, Store
-from .base import Block
+from .base import Block, IdsWanted
 
 __all__ = ["PrecomputedSegmentation", "PrecomputedVolume", "read_info_document"]
 
@@ -177,6 +175,7 @@ class PrecomputedVolume:
 
         if scale.placeholder:
             return [box.intersect(scale.bounds)] if box.intersect(scale.bounds).voxels else []
+        decoders = decode_pool("labels" if self.info.kind == "segmentation" else "imagery")
         decoding: list[Future[Box | None]] = []
         fetching: dict[Future[Payload], Chunk] = {}
         try:
@@ -187,9 +186,9 @@ class PrecomputedVolume:
                 if at_hand is None:
                     fetching[fetch_pool().submit(self._fetch, scale, chunk)] = chunk
                 else:
-                    decoding.append(decode_pool().submit(decode, chunk, at_hand))
+                    decoding.append(decoders.submit(decode, chunk, at_hand))
             for fetched in as_completed(list(fetching)):
-                decoding.append(decode_pool().submit(decode, fetching.pop(fetched), fetched.result()))
+                decoding.append(decoders.submit(decode, fetching.pop(fetched), fetched.result()))
             for done in decoding:
                 gap = done.result()
                 progress.advance()
@@ -326,12 +325,12 @@ class PrecomputedSegmentation(PrecomputedVolume):
 
     versioned = False
 
-    def read_ids(self, box: Box, scale: Scale, root_ids: RootIds, moment: datetime) -> Block:
+    def read_ids(self, box: Box, scale: Scale, wanted: IdsWanted) -> Block:
         """Read ids; "all" and None give them as stored, an array keeps only those."""
         block = self.read(box, scale)
         ids = as_uint64(block.data)
-        if isinstance(root_ids, np.ndarray):
-            ids = fastremap.mask_except(ids, root_ids.tolist(), in_place=True, value=0)
+        if isinstance(wanted.root_ids, np.ndarray):
+            ids = fastremap.mask_except(ids, wanted.root_ids.tolist(), in_place=True, value=0)
         return Block(ids, block.coverage)
 
 
