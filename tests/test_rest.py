@@ -106,17 +106,13 @@ def test_a_root_the_graph_does_not_know_has_no_leaves(graph: Any, status: int) -
         asks.leaves(5, Box((0, 0, 0), (9, 9, 9), (8.0, 8.0, 40.0)))
 
 
-def test_latest_and_oldest(datastack: Any, graph: Any) -> None:
+def test_the_beginning_of_the_record(datastack: Any, graph: Any) -> None:
     running, asks = graph
-    history = datastack.history
-    every = np.array([r for op in history.operations for r in (*op.before, *op.after)], np.uint64)
-    latest = asks.is_latest(every, datastack.late)
-    assert np.array_equal(latest, history.is_latest(every, datastack.late.timestamp()))
-    assert asks.oldest() == datetime.fromtimestamp(history.oldest, UTC)
-    for body in (b"[]", b"{}", b'{"is_latest": [true]}'):
-        running.faults = [Fault("is_latest", body=body, headers=PLAIN)]
+    assert asks.oldest() == datetime.fromtimestamp(datastack.history.oldest, UTC)
+    for body in (b"[]", b"{}"):
+        running.faults = [Fault("oldest", body=body, headers=PLAIN)]
         with pytest.raises(DamagedDataError, match="another protocol"):
-            asks.is_latest(every, datastack.late)
+            asks.oldest()
     running.faults = [Fault("oldest", body=b'{"iso": "a while ago"}', headers=PLAIN)]
     with pytest.raises(DamagedDataError, match="a while ago"):
         asks.oldest()

@@ -1,6 +1,6 @@
 """The chunked graph of a proofread segmentation: which object a supervoxel belongs to at a moment.
 
-The protocol is that of PyChunkedGraph's API version 1: `roots_binary`, `node/ROOT/leaves`, `is_latest_roots`,
+The protocol is that of PyChunkedGraph's API version 1: `roots_binary`, `node/ROOT/leaves` and
 `oldest_timestamp`.
 """
 
@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import ArgumentError, DamagedDataError, ImageryError, NotFoundError, SourceError, StorageError
 from .geometry import Box
@@ -153,16 +152,6 @@ class ChunkedGraph:
                 raise
             return np.empty(0, dtype=np.uint64)
         return np.sort(parse_ids(self._field(answer, "leaf_ids")))
-
-    def is_latest(self, roots: Ids, moment: datetime) -> NDArray[np.bool_]:
-        """Say of each root whether it was current at the moment."""
-        answer = self._rest.post_json(
-            "is_latest_roots", {"node_ids": roots.tolist()}, {"timestamp": unix_seconds(moment)}
-        )
-        latest = np.asarray(self._field(answer, "is_latest"), dtype=np.bool_)
-        if latest.shape != roots.shape:
-            raise self._odd("is_latest_roots", f"{latest.size} answers for {roots.size} ids")
-        return latest
 
     def _field(self, answer: Any, name: str) -> Any:
         if not isinstance(answer, dict) or name not in answer:
