@@ -124,7 +124,7 @@ def _with_datastack(command: Any) -> Any:
 @click.option("--supervoxels", is_flag=True, help="Ids of supervoxels in place of objects.")
 @click.option("--timestamp", metavar="TIME", help="Moment, such as 2024-05-01T12:00:00Z; else the version's or now.")
 @click.option("--palette", default="husl", show_default=True, help="Colours: husl, hls, tab10, viridis, …")
-@click.option("--alpha", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Opacity of the colours.")
+@click.option("--alpha", type=click.FloatRange(0, 1), help="Opacity of the colours.  [default: 0.2, outlines 0.8]")
 @click.option("--outline/--fill", default=False, help="Outlines in place of filled areas.")
 @click.option("--width", type=click.IntRange(1), default=3, show_default=True, help="Of outlines, in pixels.")
 @click.option("--side", type=click.Choice(["out", "in"]), default="in", show_default=True, help="Of outlines.")
@@ -147,7 +147,7 @@ def cutout(
     supervoxels: bool,
     timestamp: str | None,
     palette: str,
-    alpha: float,
+    alpha: float | None,
     outline: bool,
     width: int,
     side: str,
@@ -184,7 +184,8 @@ def cutout(
         cut = client.cutout(**where, units=units, mip=mip, resolution=resolution, root_ids=wanted, timestamp=timestamp)
     options: dict[str, Any] = {}
     if output.suffix.lower() == ".png" and cut.segmentation is not None:
-        options = {"palette": palette, "alpha": alpha, "outline": outline, "width": width, "side": side}
+        shown = alpha if alpha is not None else 0.8 if outline else 0.2
+        options = {"palette": palette, "alpha": shown, "outline": outline, "width": width, "side": side}
         options["merge_outline"] = False
     files = cut.save(output, **options)
     click.echo(repr(cut).strip("<>"))
