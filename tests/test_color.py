@@ -155,3 +155,43 @@ def test_colors_of_many_ids_are_apart():
     assert colors.shape == (10_000, 3)
     few = rgb_bytes(discrete_colors(20)).astype(int)
     assert min(np.abs(a - b).sum() for a, b in itertools.combinations(few, 2)) > 10
+
+
+def _one_by_one(colors):
+    """Generators and iterables of unknown kind are read colour by colour."""
+    return rgb_bytes(color for color in colors)
+
+
+@pytest.mark.parametrize("top", [1.0, 1 + 1e-9, 1 + 1e-6, 1.1, 255.0])
+@pytest.mark.parametrize("length", [3, 4])
+def test_many_colors_at_once_are_as_one_by_one(top, length):
+    colors = np.random.default_rng(1).random((200, length)) * min(top, 1)
+    colors[7:9] = colors[7:9].round()
+    if top > 1:
+        colors[11, :3] = (top, 0.3, 0.999)
+        colors[12, :3] = (1, top / 2, 0)
+    for dtype in (np.float64, np.float32, np.float16):
+        given = colors.astype(dtype)
+        for kind in (given, np.asfortranarray(given), given[::2], given.tolist(), [tuple(c) for c in given]):
+            want = _one_by_one(kind)
+            got = rgb_bytes(kind)
+            assert (got.dtype, got.shape) == (np.uint8, (len(kind), 3))
+            np.testing.assert_array_equal(got, want)
+            palette = discrete_colors(len(kind), kind)
+            assert palette == [discrete_colors(1, iter([color]))[0] for color in kind]
+            assert all(type(c) is float for color in palette for c in color)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -0.1, 255.5])
+def test_what_is_no_color_among_many(bad):
+    colors = np.random.default_rng(2).random((50, 3))
+    colors[30, 1] = bad
+    for kind in (colors, colors.tolist(), list(map(tuple, colors)), colors.astype(np.float32)):
+        with pytest.raises(ArgumentError, match="a colour is"):
+            rgb_bytes(kind)
+        with pytest.raises(ArgumentError, match="a colour is"):
+            discrete_colors(60, kind)
+    for kind in (colors[:, :2], colors[:, :2].tolist(), colors[None], colors[0], [["0.1", "0.2", "0.3"]]):
+        with pytest.raises(ArgumentError, match="a colour is"):
+            rgb_bytes(kind)
+    assert rgb_bytes(np.zeros((0, 3))).shape == (0, 3)

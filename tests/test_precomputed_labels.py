@@ -3,7 +3,8 @@ from __future__ import annotations
 import itertools
 import struct
 import threading
-from typing import Any
+import tracemalloc
+from typing import Any, Literal
 
 import compressed_segmentation
 import numpy as np
@@ -17,7 +18,7 @@ from imageryclient.geometry import Box, IntTriple
 from imageryclient.precomputed.chunks import Chunk
 from imageryclient.precomputed.codecs import decode_chunk
 from imageryclient.precomputed.info import Info, Scale
-from imageryclient.precomputed.labels import EncodedLabels
+from imageryclient.precomputed.labels import EncodedLabels, TouchedLabels
 
 AT = (8.0, 8.0, 40.0)
 WIDTHS = (0, 1, 2, 4, 8, 16, 32)
@@ -120,7 +121,7 @@ def check(data: bytes, labels: NDArray[Any], block: IntTriple, count: int = 12, 
     new = np.random.default_rng(seed).integers(0, 2**64 - 1, len(old), dtype=np.uint64)
     for region in boxes(chunk.box, count, seed):
         wanted = labels[region.slices(chunk.box)]
-        ids = encoded.ids(region)
+        ids = encoded.touched(region).ids
         assert ids.dtype == np.uint64
         assert np.all(np.isin(np.unique(wanted), ids))
         assert np.all(np.isin(ids, everything))
@@ -132,9 +133,29 @@ def check(data: bytes, labels: NDArray[Any], block: IntTriple, count: int = 12, 
         np.testing.assert_array_equal(encoded.decode(region, old, new), replaced)
         few = ids, new[np.searchsorted(old, ids)]
         np.testing.assert_array_equal(encoded.decode(region, *few), replaced)
+        touched = encoded.touched(region)
+        np.testing.assert_array_equal(touched.ids, ids)
+        assert touched.shape == region.shape
+        for order in ("F", "C"):
+            check_writing(touched, wanted, (), order)
+            check_writing(touched, replaced, (old, new), order)
+            check_writing(touched, replaced, few, order)
         stored = decode_chunk(data, scale, info, chunk, region)
         assert (stored.dtype, stored.shape) == (labels.dtype, (*region.shape, 1))
         np.testing.assert_array_equal(stored[..., 0], wanted)
+
+
+def check_writing(
+    touched: TouchedLabels, wanted: NDArray[Any], labels: tuple[NDArray[np.uint64], ...], order: Literal["C", "F"]
+) -> None:
+    """Write into the middle of a larger array, and see that nothing beside it changes."""
+    x, y, z = wanted.shape
+    large = np.full((x + 5, y + 2, z + 3), 2**63 + 1, dtype=np.uint64, order=order)
+    expected = large.copy(order)
+    place = slice(2, 2 + x), slice(1, 1 + y), slice(3, 3 + z)
+    expected[place] = wanted
+    touched.write(large[place], *labels)
+    np.testing.assert_array_equal(large, expected)
 
 
 @pytest.mark.parametrize("dtype", ["uint32", "uint64"])
@@ -186,7 +207,7 @@ def test_one_label(value: int) -> None:
     data = compressed_segmentation.compress(labels, order="F")
     check(data, labels, (8, 8, 8))
     chunk, scale, info = make((20, 17, 9))
-    assert EncodedLabels.parse(data, chunk, scale, info).ids(chunk.box).tolist() == [value]
+    assert EncodedLabels.parse(data, chunk, scale, info).touched(chunk.box).ids.tolist() == [value]
 
 
 def test_ids_are_those_of_touched_blocks() -> None:
@@ -194,7 +215,7 @@ def test_ids_are_those_of_touched_blocks() -> None:
     chunk, scale, info = make((32, 8, 8))
     data = compressed_segmentation.compress(np.asfortranarray(labels), order="F")
     encoded = EncodedLabels.parse(data, chunk, scale, info)
-    assert encoded.ids(Box((14, -3, 7), (22, 5, 8), AT)).tolist() == [1, 2]
+    assert encoded.touched(Box((14, -3, 7), (22, 5, 8), AT)).ids.tolist() == [1, 2]
 
 
 def test_empty_box() -> None:
@@ -202,9 +223,11 @@ def test_empty_box() -> None:
     chunk, scale, info = make((20, 17, 9))
     encoded = EncodedLabels.parse(compressed_segmentation.compress(labels, order="F"), chunk, scale, info)
     empty = Box(chunk.box.start, (15, 5, 7), AT)
-    assert encoded.ids(empty).tolist() == []
-    assert encoded.ids(empty).dtype == np.uint64
+    assert encoded.touched(empty).ids.tolist() == []
+    assert encoded.touched(empty).ids.dtype == np.uint64
     assert encoded.decode(empty).shape == (10, 8, 0)
+    touched = encoded.touched(empty)
+    touched.write(np.zeros((10, 8, 0), dtype=np.uint64), touched.ids, touched.ids)
 
 
 @pytest.mark.parametrize("dtype", ["uint32", "uint64"])
@@ -221,7 +244,7 @@ def test_channels(dtype: str) -> None:
         assert found.dtype == volume.dtype
         np.testing.assert_array_equal(found, volume[region.slices(chunk.box)])
     for c in range(channels):
-        ids = EncodedLabels.parse(data, chunk, scale, info, c).ids(chunk.box)
+        ids = EncodedLabels.parse(data, chunk, scale, info, c).touched(chunk.box).ids
         assert ids.tolist() == np.unique(volume[..., c]).tolist()
     for wrong in ((4, 100, 200), (3, 2, 200), (3, 100, 2**31), (3, int(starts[2]), int(starts[1]))):
         with pytest.raises(DamagedDataError):
@@ -235,10 +258,20 @@ def test_what_cannot_be() -> None:
     encoded = EncodedLabels.parse(data, chunk, scale, info)
     with pytest.raises(ArgumentError):
         encoded.decode(chunk.box.moved((0, 0, 1)))
-    ids = encoded.ids(chunk.box)
-    for old in (ids[1:], ids[:-1], ids[:0]):
+    with pytest.raises(ArgumentError):
+        encoded.touched(chunk.box.moved((0, 0, 1)))
+    touched = encoded.touched(chunk.box)
+    out = np.zeros((20, 17, 9), dtype=np.uint64)
+    for old in (touched.ids[1:], touched.ids[:-1], touched.ids[:0]):
         with pytest.raises(ArgumentError):
             encoded.decode(chunk.box, old, old)
+        with pytest.raises(ArgumentError):
+            touched.write(out, old, old)
+    for wrong in (out[:-1], out[None], out.T, out.astype(np.float64), out.astype(np.uint32), out.astype(np.int64)):
+        before = wrong.copy()
+        with pytest.raises(ArgumentError):
+            touched.write(wrong)
+        np.testing.assert_array_equal(wrong, before)
     with pytest.raises(FormatError, match="uint16"):
         EncodedLabels.parse(data, chunk, scale, Info("segmentation", np.dtype("uint16"), 1, (scale,)))
 
@@ -285,7 +318,7 @@ def test_values_beyond_their_table_raise() -> None:
         damaged[4 + 4 * values] |= 3
         encoded = EncodedLabels.parse(bytes(damaged), chunk, scale, info)
         touched = Box((5 + 8 * n, -3, 7), (13 + 8 * n, 5, 15), AT)
-        for call in (encoded.ids, encoded.decode, encoded.stored):
+        for call in (encoded.touched, encoded.decode, encoded.stored):
             with pytest.raises(DamagedDataError):
                 call(touched)
         other = touched.moved((8 - 16 * n, 0, 0))
@@ -325,13 +358,36 @@ def test_flipped_and_random_bytes_raise_or_decode() -> None:
         region = thin if n % 2 else chunk.box
         try:
             encoded = EncodedLabels.parse(bytes(damaged), chunk, scale, info)
-            ids = encoded.ids(region)
-            found = encoded.decode(region, ids, ids)
+            touched = encoded.touched(region)
         except DamagedDataError:
             raised += 1
             continue
-        assert found.shape == region.shape
+        found = np.zeros(region.shape, dtype=np.uint64, order="F")
+        touched.write(found, touched.ids, touched.ids)
+        assert np.isin(found, touched.ids).all()
     assert raised > 500
+
+
+def test_memory_kept_is_a_byte_a_voxel() -> None:
+    shape = (128, 128, 32)
+    labels = np.asfortranarray(cells(shape))
+    chunk, scale, info = make(shape)
+    data = compressed_segmentation.compress(labels, order="F")
+    encoded = EncodedLabels.parse(data, chunk, scale, info)
+    encoded.touched(chunk.box)
+    out = np.zeros((200, *shape[1:]), dtype=np.uint64, order="F")
+    tracemalloc.start()
+    try:
+        touched = encoded.touched(chunk.box)
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        touched.write(out[:128])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1.25 * labels.size
+    assert peak - kept < labels.nbytes / 4
+    np.testing.assert_array_equal(out[:128], labels)
 
 
 def test_threads() -> None:
@@ -343,8 +399,10 @@ def test_threads() -> None:
 
     def work(seed: int) -> None:
         for region in boxes(chunk.box, 40, seed):
-            ids = encoded.ids(region)
-            if not np.array_equal(encoded.decode(region, ids, ids), labels[region.slices(chunk.box)]):
+            touched = encoded.touched(region)
+            found = np.zeros(region.shape, dtype=np.uint64, order="F")
+            touched.write(found, touched.ids, touched.ids)
+            if not np.array_equal(found, labels[region.slices(chunk.box)]):
                 wrong.append(region)
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
-class _Numbers(click.ParamType[list[float]]):
+class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest click
     """Numbers with commas or spaces between them: 240640,207872,21360."""
 
     name = "numbers"

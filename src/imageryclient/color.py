@@ -45,6 +45,8 @@ _COLLECTION = {
     "ocean": "gnuplot:ocean",
     "rainbow": "gnuplot:rainbow",
 }
+_WHOLE = 1 + 1e-6  # numbers above run from 0 to 255
+_FLOATS = {float, np.float64}
 # one letter as matplotlib has it, which is not always the colour of that name
 _LETTERS = {
     "r": (1.0, 0.0, 0.0),
@@ -149,6 +151,10 @@ def rgb_bytes(colors: Iterable[Any]) -> NDArray[np.uint8]:
     """
     if isinstance(colors, np.ndarray) and colors.dtype == np.uint8 and colors.ndim == 2:
         return colors[:, :3].copy()
+    triples = _triples(colors)
+    if triples is not None:
+        scaled = triples if triples.max() > _WHOLE else 255 * np.minimum(triples, 1)
+        return scaled.astype(np.uint8)
     out: list[Any] = []
     numbers: dict[int, Any] = {}
     whole = False
@@ -157,7 +163,7 @@ def rgb_bytes(colors: Iterable[Any]) -> NDArray[np.uint8]:
             out.append([int(255 * c) for c in _named(color)[:3]])
             continue
         triple = _three(color)
-        whole = whole or max(triple) > 1 + 1e-6 or getattr(color, "dtype", None) == np.uint8
+        whole = whole or max(triple) > _WHOLE or getattr(color, "dtype", None) == np.uint8
         numbers[place] = triple
         out.append(triple)
     for place, triple in numbers.items():
@@ -193,6 +199,25 @@ def rgba_bytes(color: Any) -> tuple[int, int, int, int]:
     return cast(tuple[int, int, int, int], tuple([*values, 255][:4]))
 
 
+def _triples(colors: Any) -> NDArray[np.floating[Any]] | None:
+    """Give colours as one array, (count, 3), if each is three floats in range; None if to be seen one by one."""
+    if type(colors) is np.ndarray:
+        if colors.dtype.kind != "f" or colors.ndim != 2 or colors.shape[1] < 3:
+            return None
+        numbers = colors
+    else:
+        if type(colors) not in (list, tuple) or not set(map(type, colors)) <= {list, tuple}:
+            return None
+        lengths = set(map(len, colors))
+        # Other numbers, such as float32, are rounded otherwise.
+        if lengths not in ({3}, {4}) or not set(map(type, itertools.chain.from_iterable(colors))) <= _FLOATS:
+            return None
+        flat = itertools.chain.from_iterable(colors)
+        numbers = np.fromiter(flat, dtype=np.float64, count=len(colors) * min(lengths)).reshape(len(colors), -1)
+    numbers = numbers[:, :3]
+    return numbers if numbers.size and numbers.min() >= 0 and numbers.max() <= 255 else None
+
+
 def _three(color: Any) -> Sequence[Any]:
     try:
         triple = list(color)[:3]
@@ -223,7 +248,8 @@ def _palette(count: int, palette: Any, h: float, l: float, s: float) -> list[RGB
     if palette is None:
         palette = "tab10"
     if not isinstance(palette, str):
-        chosen = [_fractions(color) for color in palette]
+        triples = _triples(palette)
+        chosen = [_fractions(color) for color in palette] if triples is None else _rows(triples)
         if not chosen:
             raise ArgumentError("a palette needs at least one colour; got an empty one")
         return _cycled(chosen, count)
@@ -248,6 +274,16 @@ def _fractions(color: Any) -> RGB:
     if max(triple) > 1:
         triple = [c / 255 for c in rgb_bytes([triple])[0].tolist()]
     return cast(RGB, tuple(float(c) for c in triple))
+
+
+def _rows(triples: NDArray[np.floating[Any]]) -> list[RGB]:
+    """Do for many what `_fractions` does for each."""
+    top = triples.max(axis=1)
+    out = triples.astype(np.float64)
+    whole, above = top > _WHOLE, (top > 1) & (top <= _WHOLE)
+    out[whole] = np.trunc(out[whole]) / 255
+    out[above] = np.trunc(255 * np.minimum(triples[above], 1)).astype(np.float64) / 255
+    return cast(list[RGB], list(map(tuple, out.tolist())))
 
 
 def _cycled(colors: Sequence[RGB], count: int) -> list[RGB]:

@@ -88,7 +88,7 @@ class SegmentationMasks(Mapping[int, NDArray[np.bool_]]):
             )
         present = np.unique(table[occurring(index, len(table))])
         present = present if include_null_root else present[present > 0]
-        entries = np.where(np.isin(table, present), np.searchsorted(present, table) + 1, 0)
+        entries = np.where(np.isin(table, present, kind="sort"), np.searchsorted(present, table) + 1, 0)
         return cls._from_compact(renamed(index, entries, len(present)), present)
 
     @classmethod

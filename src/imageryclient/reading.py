@@ -193,7 +193,7 @@ def absent_ids(wanted: Ids, block: Block) -> Ids:
     """Give those of the ids asked for that no voxel of the block has."""
     import fastremap
 
-    return wanted[~np.isin(wanted, fastremap.unique(block.data))]
+    return wanted[~np.isin(wanted, fastremap.unique(block.data), kind="sort")]
 
 
 def _absence(absent: Ids, reading: Reading) -> tuple[str, str]:

@@ -20,27 +20,92 @@ from ..geometry import Box, IntTriple
 from .chunks import Chunk
 from .info import Info, Scale
 
-__all__ = ["EncodedLabels"]
+__all__ = ["EncodedLabels", "TouchedLabels"]
 
 _WIDTHS = np.zeros(256, dtype=bool)
 _WIDTHS[[0, 1, 2, 4, 8, 16, 32]] = True
+_STEP = 1 << 15  # voxels looked up at a time: few enough to stay in the cache of a core
 
 
 @dataclass(frozen=True, slots=True)
 class _Slab:
     """What a box takes from one layer of blocks.
 
-    `positions` has shape (blocks along y, along x, voxels along z, y, x of a block): where in its table each
-    voxel finds its label, zero outside the box. `firsts` says for each block where its table starts in
-    `labels`. `rows` and `columns` cut the box out of the blocks, `z` says which of its sections these are.
+    `positions`, (z, y, x), says where among its block's labels each voxel finds its own. `firsts` says for each
+    block where its labels start in `labels`. `block` is the (y, x) size of a block, `rows` and `columns` cut the
+    box out of the blocks, `z` says which of its sections these are.
     """
 
     positions: NDArray[Any]
     firsts: NDArray[np.intp]
     labels: NDArray[Any]
+    block: tuple[int, int]
     rows: slice
     columns: slice
     z: slice
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Where labels of a few rows are looked up, before they are copied to where they belong."""
+
+    index: NDArray[np.intp]
+    found: NDArray[Any]
+
+    @classmethod
+    def of(cls, shape: IntTriple, dtype: np.dtype[Any]) -> _Room:
+        rows = max(1, min(shape[1], _STEP // max(1, shape[0])))
+        return cls(np.empty((rows, shape[0]), dtype=np.intp), np.empty((rows, shape[0]), dtype=dtype))
+
+
+@dataclass(frozen=True, slots=True)
+class TouchedLabels:
+    """The labels of a box, unpacked and checked: to look up their objects, then write them; made by `touched`.
+
+    Parameters
+    ----------
+    ids : numpy.ndarray
+        uint64, sorted, each once: all labels that occur in the box, perhaps more of the blocks it touches.
+    shape : tuple of int
+        Voxels of the box along x, y, z.
+    """
+
+    ids: NDArray[np.uint64]
+    shape: IntTriple
+    _slabs: tuple[_Slab, ...]
+
+    def write(
+        self, out: NDArray[Any], old: NDArray[np.uint64] | None = None, new: NDArray[np.uint64] | None = None
+    ) -> None:
+        """Write the box, with labels replaced.
+
+        Parameters
+        ----------
+        out : numpy.ndarray
+            Where to: (x, y, z) of the box, a view of any array of uint64, or of uint32 if that holds what is
+            written. Fastest with x contiguous.
+        old, new : numpy.ndarray, optional
+            Labels, sorted, which must hold all of `ids`, and what to put in their place.
+            Default: labels as stored.
+
+        Raises
+        ------
+        ArgumentError
+            If `out` has another shape, its dtype cannot hold the labels, or a label of the box is not in `old`.
+        """
+        if out.shape != self.shape:
+            raise ArgumentError(f"labels of {self.shape} voxels do not fit an array of shape {out.shape}")
+        labels = self.ids if old is None or new is None else _replaced(self.ids, old, new)
+        if out.dtype not in (np.uint32, np.uint64) or np.any(labels > np.iinfo(out.dtype).max):
+            raise ArgumentError(f"these labels do not fit an array of {out.dtype}; uint64 holds them")
+        labels = labels.astype(out.dtype, copy=False)
+        room = _Room.of(self.shape, labels.dtype)
+        for slab in self._slabs:
+            if old is None or new is None:
+                own = slab.labels.astype(out.dtype, copy=False)
+            else:
+                own = labels.take(np.searchsorted(self.ids, slab.labels))
+            _look_up(own, slab, out.T[slab.z], room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +136,13 @@ class EncodedLabels:
     >>> info = Info("segmentation", np.dtype("uint64"), 1, (scale,))
     >>> data = np.array([1, 2 | 1 << 24, 6, 7, 0, 9, 0, 0b10], dtype="<u4").tobytes()
     >>> encoded = EncodedLabels.parse(data, Chunk((0, 0, 0), box), scale, info)
-    >>> encoded.ids(box).tolist(), encoded.decode(box).ravel().tolist()
+    >>> touched = encoded.touched(box)
+    >>> touched.ids.tolist(), encoded.decode(box).ravel().tolist()
     ([7, 9], [7, 9])
-    >>> encoded.decode(box, np.array([7, 9], dtype="u8"), np.array([70, 90], dtype="u8")).ravel().tolist()
-    [70, 90]
+    >>> out = np.zeros((4, 1, 1), dtype=np.uint64, order="F")
+    >>> touched.write(out[1:3], np.array([7, 9], dtype="u8"), np.array([70, 90], dtype="u8"))
+    >>> out.ravel().tolist()
+    [0, 70, 90, 0]
     """
 
     words: NDArray[np.uint32]
@@ -87,12 +155,12 @@ class EncodedLabels:
     limits: NDArray[np.intp]
 
     @classmethod
-    def parse(cls, data: bytes, chunk: Chunk, scale: Scale, info: Info, channel: int = 0) -> EncodedLabels:
+    def parse(cls, data: bytes | bytearray, chunk: Chunk, scale: Scale, info: Info, channel: int = 0) -> EncodedLabels:
         """Read the block headers of a chunk and check them.
 
         Parameters
         ----------
-        data : bytes
+        data : bytes or bytearray
             The chunk, decompressed from whatever it was stored in.
         chunk : Chunk
             Which chunk it is.
@@ -138,8 +206,8 @@ class EncodedLabels:
         encoded._check(first)
         return encoded
 
-    def ids(self, region: Box) -> NDArray[np.uint64]:
-        """Give the labels of a box, without decoding it.
+    def touched(self, region: Box) -> TouchedLabels:
+        """Unpack a box as far as its labels are known but not yet written.
 
         Parameters
         ----------
@@ -148,56 +216,36 @@ class EncodedLabels:
 
         Returns
         -------
-        numpy.ndarray
-            uint64, sorted, each once: all that occur in the region, perhaps more of the blocks it touches.
-
-        Raises
-        ------
-        DamagedDataError
-            If a voxel points beyond the table of its block.
-        """
-        found = [np.zeros(0, dtype=self.dtype), *(np.unique(slab.labels) for slab in self._slabs(region))]
-        return np.unique(np.concatenate(found)).astype(np.uint64, copy=False)
-
-    def decode(
-        self, region: Box, old: NDArray[np.uint64] | None = None, new: NDArray[np.uint64] | None = None
-    ) -> NDArray[np.uint64]:
-        """Decode a box, with labels replaced.
-
-        Parameters
-        ----------
-        region : Box
-            Voxels within `box`.
-        old, new : numpy.ndarray, optional
-            Labels, sorted, which must hold all of `ids(region)`, and what to put in their place.
-            Default: labels as stored.
-
-        Returns
-        -------
-        numpy.ndarray
-            uint64, (x, y, z) of the region, x fastest.
+        TouchedLabels
+            Labels of the box. It keeps a byte a voxel, or 2 or 4 in layers where a block has more than 256 or
+            65,536 labels or blocks share a table larger than themselves; and nothing of the encoded chunk.
 
         Raises
         ------
         ArgumentError
-            If a label of the region is not in `old`.
+            If the region reaches beyond `box`.
         DamagedDataError
             If a voxel points beyond the table of its block.
         """
-        out = np.empty(region.shape[::-1], dtype=np.uint64)
-        for slab in self._slabs(region):
-            labels = slab.labels.astype(np.uint64, copy=False)
-            if old is not None and new is not None:
-                labels = _replaced(labels, old, new)
-            _scatter(slab, labels, out)
-        return out.T
+        if region.intersect(self.box) != region:
+            raise ArgumentError(f"the box {region} does not lie within the chunk {self.box}")
+        slabs = tuple(self._slabs(region))
+        labels = np.concatenate([np.zeros(0, dtype=self.dtype), *(slab.labels for slab in slabs)])
+        return TouchedLabels(np.unique(labels).astype(np.uint64, copy=False), region.shape, slabs)
+
+    def decode(
+        self, region: Box, old: NDArray[np.uint64] | None = None, new: NDArray[np.uint64] | None = None
+    ) -> NDArray[np.uint64]:
+        """Decode a box at once: uint64, (x, y, z), x fastest; otherwise as `touched` and its `write`."""
+        out = np.empty(region.shape, dtype=np.uint64, order="F")
+        self.touched(region).write(out, old, new)
+        return out
 
     def stored(self, region: Box) -> NDArray[Any]:
         """Decode a box in the dtype of the volume; otherwise as `decode`."""
-        out = np.empty(region.shape[::-1], dtype=self.dtype)
-        for slab in self._slabs(region):
-            _scatter(slab, slab.labels, out)
-        return out.T
+        out = np.empty(region.shape, dtype=self.dtype, order="F")
+        self.touched(region).write(out)
+        return out
 
     def _check(self, first: int) -> None:
         """Check that each block lies behind the headers and within the data."""
@@ -221,8 +269,6 @@ class EncodedLabels:
             raise DamagedDataError("compressed_segmentation holds a block whose values lie outside the data")
 
     def _slabs(self, region: Box) -> Iterator[_Slab]:
-        if region.intersect(self.box) != region:
-            raise ArgumentError(f"the box {region} does not lie within the chunk {self.box}")
         if not region.voxels:
             return
         bx, by, bz = self.block_size
@@ -238,13 +284,12 @@ class EncodedLabels:
             positions[:, -1, :, :, x1 - (i1 - 1) * bx :] = 0
             positions[0, :, :, : y0 - j0 * by] = 0
             positions[-1, :, :, y1 - (j1 - 1) * by :] = 0
-            yield self._slab(
-                positions,
-                self.tables[blocks],
-                slice(y0 - j0 * by, y1 - j0 * by),
-                slice(x0 - i0 * bx, x1 - i0 * bx),
-                slice(k * bz + low - z0, k * bz + high - z0),
-            )
+            tables = self.tables[blocks]
+            rows = slice(y0 - j0 * by, y1 - j0 * by)
+            columns = slice(x0 - i0 * bx, x1 - i0 * bx)
+            z = slice(k * bz + low - z0, k * bz + high - z0)
+            positions, firsts, labels = self._labels(positions, tables)
+            yield _Slab(_planes(positions, rows, columns), firsts, labels, (by, bx), rows, columns, z)
 
     def _positions(self, bits: NDArray[Any], values: NDArray[Any], start: int, stop: int) -> NDArray[Any]:
         """Unpack voxels `start` to `stop` of blocks: shape (blocks, voxels)."""
@@ -255,13 +300,25 @@ class EncodedLabels:
             if not which.size:
                 continue
             first, last = start * width // 32, -(-stop * width // 32)
-            # The end of a clipped block may be missing; what is read there in its place is not used.
-            packed = self.words.take(values[which][:, None] + np.arange(first, last), mode="clip")
+            packed = self._runs(values[which] + first, last - first)
             skipped = start - first * 32 // width
             out[which] = _unpacked(packed, width)[:, skipped : skipped + stop - start]
         return out
 
-    def _slab(self, positions: NDArray[Any], tables: NDArray[np.intp], rows: slice, columns: slice, z: slice) -> _Slab:
+    def _runs(self, starts: NDArray[np.intp], count: int) -> NDArray[np.uint32]:
+        """Read `count` words at each of `starts`."""
+        rows = len(self.words) - count + 1
+        if int(starts.max()) >= rows:
+            # The end of a clipped block may be missing; what is read there in its place is not used.
+            return self.words.take(starts[:, None] + np.arange(count), mode="clip")
+        # Overlapping rows, each moved as one item.
+        run: NDArray[Any] = np.ndarray(rows, np.dtype((np.void, 4 * count)), self.words, strides=(4,))
+        return run[starts].view(np.uint32).reshape(-1, count)
+
+    def _labels(
+        self, positions: NDArray[Any], tables: NDArray[np.intp]
+    ) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]:
+        """Read what blocks use of their tables; give positions in that, where each block's part starts, and it."""
         stride = self.dtype.itemsize // 4
         sizes = positions.reshape(tables.size, -1).max(axis=1).astype(np.intp) + 1
         ends = self.limits[np.searchsorted(self.limits, tables.ravel(), side="right")]
@@ -276,22 +333,38 @@ class EncodedLabels:
             where = tables[:, :, None, None, None] + stride * positions.astype(np.intp)
             at, positions = np.unique(where, return_inverse=True)
             firsts = np.zeros(tables.shape, dtype=np.intp)
-            positions = positions.reshape(where.shape)
+            positions = positions.astype(np.uint32).reshape(where.shape)
         labels = self.words[at].astype(self.dtype)
         if stride == 2:
             labels |= self.words[at + 1].astype(np.uint64) << np.uint64(32)
-        return _Slab(positions, firsts, labels, rows, columns, z)
+        return positions, firsts, labels
 
 
-def _scatter(slab: _Slab, labels: NDArray[Any], out: NDArray[Any]) -> None:
-    blocks_y, blocks_x, depth, by, bx = slab.positions.shape
-    # Whole rows of a block are moved as one item each, then looked up plane by plane to stay in the cache.
-    row = np.dtype((np.void, bx * slab.positions.itemsize))
-    moved = slab.positions.view(row)[..., 0].transpose(2, 0, 3, 1).reshape(depth, blocks_y * by, blocks_x)
-    dense = np.ascontiguousarray(moved).view(slab.positions.dtype)[:, slab.rows, slab.columns]
-    firsts = slab.firsts.repeat(by, axis=0).repeat(bx, axis=1)[slab.rows, slab.columns]
-    for plane, target in zip(dense, out[slab.z], strict=True):
-        labels.take(plane + firsts, out=target, mode="clip")
+def _planes(positions: NDArray[Any], rows: slice, columns: slice) -> NDArray[Any]:
+    """Cut a box out of blocks, (y, x, z, y and x within): shape (z, y, x)."""
+    blocks_y, blocks_x, depth, by, bx = positions.shape
+    # Whole rows of a block are moved as one item each.
+    row = np.dtype((np.void, bx * positions.itemsize))
+    moved = positions.view(row)[..., 0].transpose(2, 0, 3, 1).reshape(depth, blocks_y * by, blocks_x)
+    dense = np.ascontiguousarray(moved).view(positions.dtype)
+    return np.ascontiguousarray(dense[:, rows, columns])
+
+
+def _look_up(labels: NDArray[Any], slab: _Slab, out: NDArray[Any], room: _Room) -> None:
+    """Write a slab into `out`, (z, y, x), with `labels` for its own."""
+    by, bx = slab.block
+    # To add in few bits and widen the sums is faster than to add in many.
+    small = np.min_scalar_type(len(labels))
+    firsts = slab.firsts.astype(small).repeat(by, axis=0)[slab.rows].repeat(bx, axis=1)[:, slab.columns]
+    step = len(room.index)
+    for plane, target in zip(slab.positions, out, strict=True):
+        for low in range(0, len(plane), step):
+            rows = slice(low, low + step)
+            sums = np.add(plane[rows], firsts[rows], dtype=small, casting="unsafe")
+            index, found = room.index[: len(sums)], room.found[: len(sums)]
+            index[...] = sums
+            labels.take(index, out=found, mode="clip")
+            target[rows] = found
 
 
 def _unpacked(packed: NDArray[np.uint32], width: int) -> NDArray[Any]:

@@ -27,8 +27,9 @@ from ..ids import Ids
 from ..node_ids import NodeLayout
 from ..pools import decode_pool, fetch_pool
 from ..precomputed.chunks import Chunk
+from ..precomputed.codecs import Octets
 from ..precomputed.info import Info, Scale, parse_info
-from ..precomputed.labels import EncodedLabels
+from ..precomputed.labels import EncodedLabels, TouchedLabels
 from ..rest import Rest
 from ..storage import Patience, Store, open_store
 from .base import Block, IdsWanted
@@ -91,20 +92,19 @@ class GrapheneVolume(PrecomputedVolume):
                 ids = fastremap.remap_from_array_kv(ids, supervoxels, objects, in_place=True)
             return Block(ids, block.coverage)
 
-        parts: list[tuple[EncodedLabels, Box, Ids]] = []
+        parts: list[tuple[Box, TouchedLabels]] = []
 
-        def parse(chunk: Chunk, region: Box, raw: bytes) -> None:
-            labels = EncodedLabels.parse(raw, chunk, scale, self.info)
-            parts.append((labels, region, labels.ids(region)))
+        def parse(chunk: Chunk, region: Box, raw: Octets) -> None:
+            parts.append((region, EncodedLabels.parse(raw, chunk, scale, self.info).touched(region)))
 
         absent = self._each_chunk(box, scale, parse)
-        supervoxels = _union([ids for _, _, ids in parts])
+        supervoxels = _union([labels.ids for _, labels in parts])
         objects = self._objects(supervoxels, box, wanted)
         data: NDArray[np.uint64] = np.zeros(box.shape, dtype=np.uint64, order="F")
 
-        def place(part: tuple[EncodedLabels, Box, Ids]) -> None:
-            labels, region, _ = part
-            data[region.slices(box)] = labels.decode(region, supervoxels, objects)
+        def place(part: tuple[Box, TouchedLabels]) -> None:
+            region, labels = part
+            labels.write(data[region.slices(box)], supervoxels, objects)
 
         for _ in decode_pool("labels").map(place, parts):
             pass
@@ -117,7 +117,7 @@ class GrapheneVolume(PrecomputedVolume):
         roots = wanted.root_ids[wanted.root_ids != 0]
         if len(roots) * _LEAVES_COST >= len(supervoxels):
             objects = self.graph.roots(supervoxels, wanted.moment, remember=wanted.pinned)
-            objects[~np.isin(objects, roots)] = 0
+            objects[~np.isin(objects, roots, kind="sort")] = 0
             return objects
         return self._objects_by_leaves(supervoxels, box, roots, wanted)
 
@@ -129,7 +129,7 @@ class GrapheneVolume(PrecomputedVolume):
             return objects
 
         leaves = fetch_pool().map(lambda root: self.graph.leaves(int(root), inside), roots)
-        places = [np.flatnonzero(np.isin(supervoxels, of_root)) for of_root in leaves]
+        places = [np.flatnonzero(np.isin(supervoxels, of_root, kind="sort")) for of_root in leaves]
         found = [n for n, place in enumerate(places) if place.size]
         if found:
             # A root's leaves never change, so one of them tells whether the root is current. Servers differ in what

@@ -22,7 +22,7 @@ from ..errors import DamagedDataError, FormatError, NotFoundError
 from ..geometry import Box
 from ..pools import decode_pool, fetch_pool
 from ..precomputed.chunks import Chunk, chunk_id, chunk_key, chunks_covering
-from ..precomputed.codecs import decode_chunk, decompress
+from ..precomputed.codecs import Octets, decode_chunk, decompress
 from ..precomputed.info import Info, Scale, Sharding, parse_info
 from ..precomputed.sharding import (
     MinishardIndex,
@@ -138,7 +138,7 @@ class PrecomputedVolume:
         channels = self.info.channels
         data = np.zeros((*box.shape, channels), dtype=self.info.dtype, order="F")
 
-        def place(chunk: Chunk, region: Box, raw: bytes) -> None:
+        def place(chunk: Chunk, region: Box, raw: Octets) -> None:
             data[region.slices(box)] = decode_chunk(raw, scale, self.info, chunk, region)
 
         absent = self._each_chunk(box, scale, place)
@@ -147,7 +147,7 @@ class PrecomputedVolume:
     def _coverage(self, box: Box, scale: Scale, absent: Sequence[Box]) -> Coverage:
         return Coverage(box, outside_of(box, scale.bounds), tuple(absent))
 
-    def _each_chunk(self, box: Box, scale: Scale, use: Callable[[Chunk, Box, bytes], None]) -> list[Box]:
+    def _each_chunk(self, box: Box, scale: Scale, use: Callable[[Chunk, Box, Octets], None]) -> list[Box]:
         """Call `use(chunk, region, bytes)` for each chunk that holds voxels of `box`, in the decoding threads.
 
         Gives the parts of `box` whose chunks are not stored. Bytes that fail their checks are fetched again.
@@ -201,7 +201,7 @@ class PrecomputedVolume:
                 waiting_too.cancel()
         return absent
 
-    def _plain(self, data: bytes, encoding: str, scale: Scale, chunk: Chunk) -> bytes:
+    def _plain(self, data: bytes, encoding: str, scale: Scale, chunk: Chunk) -> Octets:
         """Undo compression, that of files too which hold gzip under their plain name without a word about it."""
         plain = decompress(data, encoding)
         if plain[:3] != _GZIP:
