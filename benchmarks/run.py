@@ -1,148 +1,169 @@
-"""Measure this package beside imageryclient 1.0.4, the same work in turn, and print ratios of medians.
+"""Measure this package beside imageryclient 1.0.4: the same work in turn, in fresh processes, against one server.
 
-`python benchmarks/run.py` makes a phantom, serves it with a latency from a process of its own, and runs each case in
-fresh processes of both. `--short` takes the demo's small phantom and few rounds. Without the peers' environment
-(`python tests/parity/environment.py`) only our side is measured.
+`python benchmarks/run.py --out DIR` makes a volume (or takes the one in --folder), measures for about a quarter of an
+hour, and writes `benchmarks.json`, `benchmarks.md` and `benchmarks.png`. `--short` takes a small volume and a minute.
+Without the peers' environment (`python tests/parity/environment.py` makes it) only our side is measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
+import cases  # noqa: E402
+import limits  # noqa: E402
+import scaling  # noqa: E402
+import table  # noqa: E402
+import volume  # noqa: E402
+import weight  # noqa: E402
+from rounds import Sides  # noqa: E402
 from service import Service  # noqa: E402
 
 from parity.environment import peer_python  # noqa: E402
 
-
-def measure(python: str | Path, case: dict, service: Service | None) -> dict:
-    if service is not None:
-        service.count()
-    done = subprocess.run(
-        [str(python), str(HERE / "driver.py"), json.dumps(case)], check=True, capture_output=True, text=True
-    )
-    result = json.loads(done.stdout.strip().splitlines()[-1])
-    if service is not None:
-        result["requests"], result["bytes"] = service.count()
-    return result
+PARTS = ("paint", "same", "read", "trips", "limits", "scaling", "import", "weight")
 
 
-def compare(name: str, case: dict, rounds: int, peer: Path | None, service: Service | None = None) -> list[dict]:
-    """Run a case in turn on both sides; one row a figure."""
-    sides = {"ours": sys.executable} | ({"peer": peer} if peer else {})
-    results: dict[str, list[dict]] = {side: [] for side in sides}
-    for _ in range(rounds):
-        for side, python in sides.items():
-            results[side].append(measure(python, case, service))
-    rows = []
-    for figure, suffix in (("seconds", ""), ("repeated", ", repeated")):
-        if figure not in results["ours"][0]:
+def about(plan: cases.Plan, folder: Path, peer: Path | None) -> dict[str, Any]:
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": ", ".join(
+            (_processor(), f"{os.cpu_count()} cores", f"{_memory():.0f} GiB", platform.system(), platform.release())
+        ),
+        "revision": cases.revision(HERE),
+        "ours": cases.versions(sys.executable),
+        "peer": cases.versions(peer) if peer else None,
+        "short": plan.short,
+        "rounds": plan.rounds,
+        "size": plan.size,
+        "volume_mb": cases.volume_bytes(folder) / 1e6,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _memory() -> float:
+    import psutil
+
+    return float(psutil.virtual_memory().total) / 2**30
+
+
+def distances(plan: cases.Plan, folder: Path, service: Service, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give for each cold read what bounds it, and how far it is from there."""
+    bandwidth = limits.loopback()
+    found = []
+    for line in rows:
+        if line["group"] != "read" or line["step"] != "first":
             continue
-        row = {"work": name + suffix}
-        for side, runs in results.items():
-            values = [run[figure] for run in runs]
-            row[side] = statistics.median(values)
-            row[f"{side}_spread"] = [min(values), max(values)]
-            row[f"{side}_mib"] = statistics.median(run.get("mib", 0) for run in runs)
-            if service is not None and not suffix:
-                row[f"{side}_requests"] = statistics.median(run["requests"] for run in runs)
-        if peer:
-            row["ratio"] = row["peer"] / row["ours"]
-        rows.append(row)
-        print(shown(row), flush=True)
-    return rows
+        service.wait(line["latency"])
+        low = [c - n // 2 for c, n in zip(plan.place(plan.center, line["size"]), line["size"], strict=True)]
+        bound = limits.limit(folder, low, line["size"], line["ours"]["bytes"], bandwidth)
+        trips = limits.ROUND_TRIPS * line["latency"]
+        took = line["ours"]["seconds"]
+        over = took / max(trips, bound["transfer"], bound["decode"])
+        fetch = limits.fetch_seconds(service, folder, low, line["size"])
+        more = {"work": line["work"], "took": took, "round_trips": trips, "over": over, "fetch": fetch}
+        found.append({**bound, **more, "bandwidth": bandwidth, "cores": os.cpu_count()})
+        print(f"{line['work']}: {over:.2f} x the limit", flush=True)
+    return found
 
 
-def shown(row: dict) -> str:
-    def side(name: str) -> str:
-        if name not in row:
-            return "not measured"
-        low, high = row[f"{name}_spread"]
-        return f"{1000 * row[name]:.4g} ms ({1000 * low:.3g} to {1000 * high:.3g}), {row[f'{name}_mib']:.0f} MiB"
+def measure(plan: cases.Plan, sides: Sides, folder: Path, wanted: Callable[[str], bool]) -> dict[str, Any]:
+    """Do all parts that are wanted."""
+    results: dict[str, Any] = {"about": about(plan, folder, sides.peer), "rows": []}
+    rows = results["rows"]
+    load = results["about"].setdefault("load", {})
 
-    ratio = f"{row['ratio']:.3g} x" if "ratio" in row else ""
-    return f"| {row['work']} | {side('ours')} | {side('peer')} | {ratio} |"
+    def due(part: str) -> bool:
+        if wanted(part) and hasattr(os, "getloadavg"):
+            load[part] = round(os.getloadavg()[0], 1)
+        return wanted(part)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        if due("paint"):
+            rows += cases.paintings(plan, sides, folder, Path(scratch))
+        with Service(folder) as service:
+            if due("same"):
+                results["same"] = cases.same(plan, sides, service)
+            if due("read"):
+                rows += cases.reads(plan, sides, service)
+            if due("trips"):
+                results["round_trips"] = cases.round_trips(plan, sides, service)
+            if due("limits"):
+                results["limits"] = distances(plan, folder, service, rows)
+            if due("scaling"):
+                service.wait(0.0)
+                results["scaling"] = scaling.painting(sides, plan.short)
+                results["scaling"] += scaling.reading(sides, service, plan)
+                results["slopes"] = scaling.slopes(results["scaling"])
+                print(json.dumps(results["slopes"]), flush=True)
+            if due("import"):
+                rows += cases.imports(plan, sides, service)
+        if due("weight") and not plan.short:
+            results["weight"] = {
+                "ours": weight.weigh(Path(scratch) / "ours", str(HERE.parent)),
+                "peer": weight.weigh(Path(scratch) / "peer", "imageryclient==1.0.4"),
+            }
+    return results
 
 
-def middle_of(folder: Path) -> tuple[list[int], list[float]]:
-    """The middle of the imagery in voxels of its first stored scale, and that resolution."""
-    info = json.loads((folder / "imagery" / "info").read_text())
-    scale = next(scale for scale in info["scales"] if scale["key"] != "placeholder")
-    return [o + s // 2 for o, s in zip(scale["voxel_offset"], scale["size"], strict=True)], scale["resolution"]
-
-
-def section(folder: Path, file: Path, size: int) -> int:
-    """Save one section of the volume as arrays; give its number of ids."""
-    import numpy as np
-
-    import imageryclient as ic
-
-    client = ic.ImageryClient(image_source=folder / "imagery", segmentation_source=folder / "segmentation")
-    cut = client.cutout(middle_of(folder)[0], size=(size, size), resolution=middle_of(folder)[1], missing="fill")
-    assert cut.image is not None
-    assert cut.segmentation is not None
-    np.savez(file, image=cut.image[:, :, 0], segmentation=cut.segmentation[:, :, 0])
-    return len(cut.masks)
+def write(results: dict[str, Any], out: Path, peer: Path | None) -> None:
+    """Write the figures, the plot where there is matplotlib, and the page."""
+    out.mkdir(parents=True, exist_ok=True)
+    figures, picture = out / "benchmarks.json", out / "benchmarks.png"
+    figures.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    pictures = {}
+    if peer is not None:
+        drawn = subprocess.run([peer, HERE / "plot.py", figures, picture], capture_output=True, text=True)
+        if drawn.returncode == 0:
+            pictures["Times faster than 1.0.4, and growth with ids and voxels"] = picture.name
+        else:
+            print(f"no plot: {drawn.stderr.strip().splitlines()[-1:]}")
+    (out / "benchmarks.md").write_text(table.markdown(results, pictures), encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--short", action="store_true", help="a small volume and few rounds")
     parser.add_argument("--folder", type=Path, help="keep the volume here, and use it again")
-    parser.add_argument("--out", type=Path, help="write the figures here as JSON")
+    parser.add_argument("--only", metavar="WORD", help=f"only the parts that hold this word: {', '.join(PARTS)}")
+    parser.add_argument("--rounds", type=int, help="how often each case is run; 5, or 2 with --short")
+    parser.add_argument("--out", type=Path, help="write benchmarks.json, .md and .png into this folder")
     options = parser.parse_args()
-    rounds = 2 if options.short else 5
-    shape = (640, 640, 48) if options.short else (1536, 1536, 96)
-    peer = peer_python()
-    from imageryclient.demo.build import build_phantom
-
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}")
-    print("| work | imageryclient | imageryclient 1.0.4 | ratio |\n| --- | --- | --- | --- |", flush=True)
-    rows = []
+    plan = cases.Plan.make(options.short, options.rounds)
+    sides = Sides(peer_python())
+    if sides.peer is None:
+        print("the peers' environment is not there (python tests/parity/environment.py makes it): ours alone")
+    begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = options.folder or Path(scratch) / "phantom"
-        if not (folder / "demo.json").exists():
-            build_phantom(folder, shape=shape)
-        file = Path(scratch) / "section.npz"
-        size = 256 if options.short else 1024
-        ids = section(folder, file, size)
-        for name, painting in (("flat", {}), ("outline, width 3", {"outline": True, "width": 3})):
-            case = {"work": "paint", "file": str(file), "options": painting}
-            rows += compare(f"split and paint {size} x {size}, {ids} ids, {name}", case, rounds, peer)
-        center, resolution = middle_of(folder)
-        sizes = (
-            [(256, 256, 1), (512, 512, 8)]
-            if options.short
-            else [(256, 256, 1), (1024, 1024, 1), (1024, 1024, 8), (1024, 1024, 64)]
-        )
-        for latency in (0.02, 0.0):
-            with Service(folder, latency) as service:
-                for size in sizes:
-                    case = {
-                        "work": "joint",
-                        "image": f"precomputed://{service.about['url']}/data/imagery",
-                        "segmentation": f"graphene://{service.about['url']}/segmentation/table/{service.about['table']}",
-                        "token": service.about["token"],
-                        "center": center,
-                        "resolution": resolution,
-                        "size": size,
-                        "timestamp": service.about["timestamp"],
-                    }
-                    name = f"joint cutout {' x '.join(map(str, size))}, {1000 * latency:.0f} ms latency"
-                    rows += compare(name, case, rounds, peer, service)
-        rows += compare("import", {"work": "importing"}, rounds, peer)
+        folder = volume.build(options.folder or Path(scratch) / "phantom", plan.size)
+        sides.compiled = Path(scratch) / "compiled"
+        results = measure(plan, sides, folder, lambda part: not options.only or options.only in part)
+    if not plan.short and not options.only:
+        results["targets"] = table.targets(results)
+    results["about"]["minutes"] = (time.perf_counter() - begin) / 60
     if options.out:
-        options.out.write_text(json.dumps(rows, indent=1))
+        write(results, options.out, sides.peer)
+    print(table.markdown(results, {}) if not options.only else json.dumps(results["rows"], indent=1))
 
 
 if __name__ == "__main__":

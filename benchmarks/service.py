@@ -22,14 +22,19 @@ def _serve(folder: str, latency: float, pipe: Connection) -> None:
             if order == "count":
                 pipe.send((len(server.requests), sum(request.sent for request in server.requests)))
                 server.requests.clear()
+            elif order == "paths":
+                pipe.send(server.requests.paths)
+            elif isinstance(order, float):
+                server.latency = order
+                pipe.send(order)
             else:
                 return
 
 
 class Service:
-    """A served folder: `with Service(folder, latency=0.02) as service: service.url`."""
+    """A served folder: `with Service(folder) as service: service.about["url"]`."""
 
-    def __init__(self, folder: Path, latency: float) -> None:
+    def __init__(self, folder: Path, latency: float = 0.0) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(str(folder), latency, theirs), daemon=True)
@@ -39,9 +44,30 @@ class Service:
         self.about: dict[str, Any] = self._pipe.recv()
         return self
 
+    @property
+    def sources(self) -> dict[str, Any]:
+        """What a case needs to open both layers, and the moment of the last edit."""
+        url, table = self.about["url"], self.about["table"]
+        return {
+            "image": f"precomputed://{url}/data/imagery",
+            "segmentation": f"graphene://{url}/segmentation/table/{table}",
+            "token": self.about["token"],
+            "timestamp": self.about["timestamp"],
+        }
+
+    def wait(self, latency: float) -> None:
+        """Let every answer wait so many seconds."""
+        self._pipe.send(float(latency))
+        self._pipe.recv()
+
     def count(self) -> tuple[int, int]:
         """Requests and bytes since the last time."""
         self._pipe.send("count")
+        return self._pipe.recv()
+
+    def paths(self) -> list[str]:
+        """The paths asked for since the last count."""
+        self._pipe.send("paths")
         return self._pipe.recv()
 
     def __exit__(
