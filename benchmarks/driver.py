@@ -49,23 +49,35 @@ class Peak:
         return max(0.0, (_linux_mib("VmHWM") if self._linux else self._highest()) - self._before)
 
 
-def joint(case):
-    """Open both layers and cut out (first), then elsewhere (next), then there again (repeated)."""
+def opened(case):
+    """Make a client of the case's layers; either package's."""
     import imageryclient as ic
 
-    def cut(center):
-        image, segmentation = client.image_and_segmentation_cutout(
-            center, bbox_size=case["size"], resolution=case["resolution"], timestamp=case["timestamp"]
-        )
-        return (image.nbytes + segmentation.nbytes) / 2**20
-
-    yield
-    client = ic.ImageryClient(
+    return ic.ImageryClient(
         image_source=case["image"],
         segmentation_source=case["segmentation"],
         auth_token=case["token"],
         resolution=case["resolution"],
     )
+
+
+def cut_out(client, case, center):
+    """Cut both layers out around a centre."""
+    return client.image_and_segmentation_cutout(
+        center, bbox_size=case["size"], resolution=case["resolution"], timestamp=case["timestamp"]
+    )
+
+
+def joint(case):
+    """Open both layers and cut out (first), then elsewhere (next), then there again (repeated)."""
+    import imageryclient  # noqa: F401  # before the clock starts
+
+    def cut(center):
+        image, segmentation = cut_out(client, case, center)
+        return (image.nbytes + segmentation.nbytes) / 2**20
+
+    yield
+    client = opened(case)
     size = cut(case["center"])
     yield {"step": "first", "result": size}
     if case.get("elsewhere"):
@@ -135,18 +147,11 @@ def checking(case):
     """Cut out once, and give checksums of what came."""
     import numpy as np
 
-    import imageryclient as ic
+    import imageryclient  # noqa: F401
 
     yield
-    client = ic.ImageryClient(
-        image_source=case["image"],
-        segmentation_source=case["segmentation"],
-        auth_token=case["token"],
-        resolution=case["resolution"],
-    )
-    both = client.image_and_segmentation_cutout(
-        case["center"], bbox_size=case["size"], resolution=case["resolution"], timestamp=case["timestamp"]
-    )
+    client = opened(case)
+    both = cut_out(client, case, case["center"])
     image, ids = both[0].astype(np.uint8), both[1].astype(np.uint64)
     sums = [[list(array.shape), zlib.crc32(array.tobytes(order="F"))] for array in (image, ids)]
     yield {"step": "all", "sums": sums}

@@ -202,14 +202,14 @@ def cutout(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 def info(name: str, server: str | None, token: str | None, as_json: bool) -> None:
     """Show the scales of a source, or of both layers of a CAVE datastack: resolutions, sizes, encodings."""
-    from .layers import Layers, Source, token_finder
-    from .storage import Patience
+    from .cloudpath import parse_source
+    from .layers import token_finder
     from .volumes import open_volume
 
     volumes: list[Volume]
     if "://" in name or Path(name).expanduser().exists():
-        layers = Layers(Source(name), Source(None), token_finder(token, None), Patience())
-        volumes = [open_volume(name, layers.token("imagery"))]
+        path = parse_source(name)
+        volumes = [open_volume(path, token_finder(token, None)(path))]
     else:
         from .client import ImageryClient
 

@@ -111,8 +111,8 @@ class Cutout:
             pictures = [upright(image[:, :, z]).convert("RGBA") for z in range(self.shape[2])]
             return pictures[0] if single else pictures
         if single:
-            section = self.masks if self.masks.ndim == 2 else self.segmentation[:, :, 0]
-            return composite_overlay(section, imagery=None if image is None else image[:, :, 0], **options)
+            picture = None if image is None else image[:, :, 0]
+            return composite_overlay(self.segmentation[:, :, 0], imagery=picture, **options)
         return composite_overlay(self.masks, imagery=image, **options)
 
     def save(self, path: str | PathLike[str], **options: Any) -> list[Path]:

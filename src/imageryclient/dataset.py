@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from os import PathLike
 from typing import Any, Literal
 
@@ -116,8 +117,7 @@ class Dataset:
         """The moment as it was given; else that of the CAVEclient's version; else the present, in unix seconds."""
         if self._timestamp is not None:
             return self._timestamp
-        moment = None if self._datastack is None else self._datastack.moment()
-        return float(unix_seconds(now())) if moment is None else moment
+        return self._version() or float(unix_seconds(now()))
 
     @property
     def volumes(self) -> dict[str, Volume]:
@@ -224,12 +224,12 @@ class Dataset:
     def _wanted(self, root_ids: Any, timestamp: Any) -> IdsWanted:
         """Fix the ids and the one moment of a call: the call's, the client's, the CAVEclient's now, or the present."""
         present = now()
-        if timestamp is not None:
-            moment = parse_moment(timestamp)
-        else:
-            version = None if self._datastack is None else self._datastack.moment()
-            moment = self._moment or version or present
+        moment = self._moment or self._version() or present if timestamp is None else parse_moment(timestamp)
         return IdsWanted(parse_root_ids(root_ids), moment, pinned=moment < present)
+
+    def _version(self) -> datetime | None:
+        """Give the moment of the CAVEclient's version, as it is now; None where there is none."""
+        return None if self._datastack is None else self._datastack.moment()
 
     def __repr__(self) -> str:
         sources = ", ".join(f"{name} {self._layers.source(name)}" for name in self._layers.names)

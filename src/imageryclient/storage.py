@@ -222,26 +222,18 @@ class WebStore:
     def _keep(self, key: str, span: tuple[int, int] | None, call: Callable[[HTTPStore, str], Payload]) -> Payload:
         payload = self.cached(key, span)
         if payload is None:
-            payload = self._from_disk(key, span) or self._ask_and_store(key, span, call)
+            disk = None if key == _INFO else self._disk
+            payload = None if disk is None else disk.get(self._name_on_disk(key, span))
+            if payload is None:
+                payload = self._ask(key, call)
+                if disk is not None:
+                    disk.put(self._name_on_disk(key, span), payload)
             CACHE.put(self._name(key, span), payload)
-        return payload
-
-    def _from_disk(self, key: str, span: tuple[int, int] | None) -> Payload | None:
-        if self._disk is None or key == _INFO:
-            return None
-        return self._disk.get(self._name_on_disk(key, span))
-
-    def _ask_and_store(
-        self, key: str, span: tuple[int, int] | None, call: Callable[[HTTPStore, str], Payload]
-    ) -> Payload:
-        payload = self._ask(key, call)
-        if self._disk is not None and key != _INFO:
-            self._disk.put(self._name_on_disk(key, span), payload)
         return payload
 
     def _name_on_disk(self, key: str, span: tuple[int, int] | None) -> str:
         # The folder turns names into digests, so that the token is not to be read there.
-        return repr((self.url, key, span, self._token))
+        return repr(self._name(key, span))
 
     def _ask(self, key: str, call: Callable[[HTTPStore, str], Payload]) -> Payload:
         place = f"{self.url}/{key}"
