@@ -25,8 +25,9 @@ from service import Service
 from imageryclient.geometry import Box
 from imageryclient.precomputed.chunks import Chunk, chunk_key, chunks_covering
 from imageryclient.precomputed.codecs import decode_chunk
-from imageryclient.precomputed.info import Info, Scale, parse_info
+from imageryclient.precomputed.info import parse_info
 from imageryclient.precomputed.labels import EncodedLabels
+from imageryclient.scales import Info, Scale
 from imageryclient.storage import open_store
 from imageryclient.volumes.precomputed import read_info_document
 

@@ -21,7 +21,7 @@ from imageryclient.demo.history import History
 from imageryclient.demo.server import DEMO_TOKEN, DemoServer
 from imageryclient.demo.writer import Layout, downsample_image, downsample_labels, write_precomputed
 from imageryclient.node_ids import NodeLayout
-from imageryclient.precomputed.info import Sharding
+from imageryclient.scales import Sharding
 
 # ---- no network beyond loopback ---------------------------------------------------------------------------------
 

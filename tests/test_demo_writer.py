@@ -20,7 +20,8 @@ from PIL import Image
 
 from imageryclient.demo.writer import Layout, downsample_image, downsample_labels, write_precomputed
 from imageryclient.errors import ArgumentError
-from imageryclient.precomputed.info import Sharding, parse_info
+from imageryclient.precomputed.info import parse_info
+from imageryclient.scales import Sharding
 
 if sys.version_info >= (3, 14):
     from compression import zstd

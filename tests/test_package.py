@@ -13,12 +13,12 @@ import imageryclient as ic
 ROOT = Path(ic.__file__).parent
 MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.rglob("*.py"))
 PURE = (
-    "errors", "geometry", "coverage", "place", "ids", "moment", "cloudpath", "node_ids", "precomputed",
+    "errors", "geometry", "scales", "coverage", "place", "ids", "moment", "cloudpath", "node_ids", "precomputed",
     "compact", "masks", "color", "outline", "paint", "overlay", "picture", "figure", "export",
 )  # fmt: skip
 NETWORKED = (
-    "storage", "cachefolder", "rest", "chunkedgraph", "cave", "volumes", "layers", "reading", "dataset", "client",
-    "cutout", "cli", "demo", "pools", "cache",
+    "storage", "cachefolder", "rest", "chunkedgraph", "cave", "volumes", "layers", "reading", "dataset", "cutouts",
+    "client", "cutout", "cli", "demo", "pools", "cache",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imageryclient.geometry import Box, IntTriple
 from imageryclient.precomputed.chunks import Chunk, chunk_id, chunk_key, chunks_covering
-from imageryclient.precomputed.info import Scale
+from imageryclient.scales import Scale
 
 AT = (8.0, 8.0, 40.0)
 

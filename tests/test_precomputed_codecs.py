@@ -14,7 +14,7 @@ from imageryclient.errors import ArgumentError, DamagedDataError, FormatError
 from imageryclient.geometry import Box, IntTriple
 from imageryclient.precomputed.chunks import Chunk
 from imageryclient.precomputed.codecs import decode_chunk, decompress
-from imageryclient.precomputed.info import Info, Scale
+from imageryclient.scales import Info, Scale
 
 try:
     from compression import zstd

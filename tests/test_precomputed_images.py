@@ -16,7 +16,7 @@ from imageryclient.errors import DamagedDataError
 from imageryclient.geometry import Box, IntTriple
 from imageryclient.precomputed.chunks import Chunk
 from imageryclient.precomputed.codecs import decode_chunk
-from imageryclient.precomputed.info import Info, Scale
+from imageryclient.scales import Info, Scale
 
 AT = (8.0, 8.0, 40.0)
 SHAPE = (40, 30, 12)

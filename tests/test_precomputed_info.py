@@ -10,7 +10,8 @@ import pytest
 
 from imageryclient.errors import FormatError
 from imageryclient.geometry import Box
-from imageryclient.precomputed.info import Scale, Sharding, parse_info, parse_sharding
+from imageryclient.precomputed.info import parse_info, parse_sharding
+from imageryclient.scales import Scale, Sharding
 
 SHARDING = {
     "@type": "neuroglancer_uint64_sharded_v1",

@@ -17,8 +17,8 @@ from imageryclient.errors import ArgumentError, DamagedDataError, FormatError
 from imageryclient.geometry import Box, IntTriple
 from imageryclient.precomputed.chunks import Chunk
 from imageryclient.precomputed.codecs import decode_chunk
-from imageryclient.precomputed.info import Info, Scale
 from imageryclient.precomputed.labels import EncodedLabels, TouchedLabels
+from imageryclient.scales import Info, Scale
 
 AT = (8.0, 8.0, 40.0)
 WIDTHS = (0, 1, 2, 4, 8, 16, 32)

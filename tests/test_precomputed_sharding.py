@@ -14,7 +14,6 @@ from imageryclient.errors import DamagedDataError
 from imageryclient.geometry import Box
 from imageryclient.precomputed.chunks import chunk_id, chunks_covering
 from imageryclient.precomputed.codecs import decode_chunk, decompress
-from imageryclient.precomputed.info import Info, Scale, Sharding
 from imageryclient.precomputed.sharding import (
     Location,
     index_entry_range,
@@ -22,6 +21,7 @@ from imageryclient.precomputed.sharding import (
     minishard_range,
     parse_minishard_index,
 )
+from imageryclient.scales import Info, Scale, Sharding
 
 # preshift, minishard and shard bits, chunk id, file and minishard: from cloud-volume 12.15.2.
 MURMUR = [

@@ -22,7 +22,7 @@ from imageryclient.demo.server import DemoServer
 from imageryclient.demo.writer import Layout, write_precomputed
 from imageryclient.errors import AccessError, DamagedDataError, NotFoundError, StorageError, StorageTimeoutError
 from imageryclient.pools import MAX_IN_FLIGHT
-from imageryclient.precomputed.info import Sharding
+from imageryclient.scales import Sharding
 from imageryclient.storage import FolderStore, Patience, WebStore, open_store
 from imageryclient.volumes import precomputed
 

@@ -17,8 +17,8 @@ from .ids import parse_root_ids
 from .layers import Layer, LayerName, Layers, Mip, Source, token_finder
 from .moment import now, parse_moment, unix_seconds
 from .place import Place, bbox_size_of
-from .precomputed.info import Scale
 from .reading import Missing, Policy, Reading, parse_missing, read_layers
+from .scales import Scale
 from .storage import Patience
 from .volumes import Block, IdsWanted, Volume
 

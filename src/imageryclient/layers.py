@@ -17,7 +17,7 @@ from .cloudpath import CloudPath, parse_source
 from .errors import ArgumentError
 from .geometry import Resolution
 from .pools import together
-from .precomputed.info import Scale
+from .scales import Scale
 from .storage import Patience
 from .volumes import SegmentationVolume, Volume, default_scale, open_volume, scale_at
 

@@ -24,7 +24,7 @@ from .errors import (
 from .geometry import Box, Region, Resolution, format_resolution
 from .ids import Ids
 from .pools import together
-from .precomputed.info import Scale
+from .scales import Scale
 from .volumes import Block, IdsWanted, SegmentationVolume, Volume
 
 __all__ = ["Missing", "Policy", "Reading", "parse_missing", "read_layers"]

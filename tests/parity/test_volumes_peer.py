@@ -15,7 +15,7 @@ from imageryclient import ImageryClient
 from imageryclient.demo.server import DemoServer
 from imageryclient.demo.writer import Layout, write_precomputed
 from imageryclient.geometry import Box
-from imageryclient.precomputed.info import Sharding
+from imageryclient.scales import Sharding
 from imageryclient.volumes import open_volume
 
 pytestmark = pytest.mark.peer

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ..errors import ArgumentError, NotFoundError
 from ..geometry import IntTriple, Resolution, as_resolution
 from ..node_ids import NodeLayout
-from ..precomputed.info import Sharding
+from ..scales import Sharding
 from .history import History
 from .phantom import fragment, make_phantom
 from .writer import Layout, downsample_image, downsample_labels, write_precomputed

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from ..errors import ArgumentError
 from ..geometry import IntTriple, Resolution, as_resolution
 from ..precomputed.chunks import chunk_id
-from ..precomputed.info import Sharding
 from ..precomputed.sharding import locate
+from ..scales import Sharding
 
 __all__ = ["Layout", "downsample_image", "downsample_labels", "write_precomputed"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ..geometry import Box, IntTriple
-from .info import Scale
+from ..scales import Scale
 
 __all__ = ["Chunk", "chunk_id", "chunk_key", "chunks_covering"]
 
@@ -45,7 +45,7 @@ def chunks_covering(scale: Scale, box: Box) -> list[Chunk]:
 
     Examples
     --------
-    >>> from imageryclient.precomputed.info import Scale
+    >>> from imageryclient.scales import Scale
     >>> at = (4.0, 4.0, 40.0)
     >>> scale = Scale(0, "4_4_40", at, Box((10, 0, 0), (110, 100, 10), at), (64, 64, 8), "raw", None, None)
     >>> for chunk in chunks_covering(scale, Box((70, 0, 0), (200, 10, 1), at)):

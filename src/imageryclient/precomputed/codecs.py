@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ..errors import ArgumentError, DamagedDataError, FormatError
 from ..geometry import Box, IntTriple
+from ..scales import Info, Scale
 from .chunks import Chunk
 from .images import read_jpeg, read_png
-from .info import Info, Scale
 from .labels import EncodedLabels
 
 __all__ = ["Octets", "decode_chunk", "decompress"]

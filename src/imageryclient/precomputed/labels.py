@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ..errors import ArgumentError, DamagedDataError, FormatError
 from ..geometry import Box, IntTriple
+from ..scales import Info, Scale
 from .chunks import Chunk
-from .info import Info, Scale
 
 __all__ = ["EncodedLabels", "TouchedLabels"]
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DamagedDataError
+from ..scales import Sharding
 from .codecs import decompress
-from .info import Sharding
 
 __all__ = [
     "Location",

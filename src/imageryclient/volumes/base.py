@@ -14,7 +14,7 @@ from ..coverage import Coverage
 from ..errors import ScaleError
 from ..geometry import Box, as_resolution, format_resolution, index_map
 from ..ids import RootIds
-from ..precomputed.info import Info, Scale
+from ..scales import Info, Scale
 
 __all__ = ["Block", "IdsWanted", "SegmentationVolume", "Volume", "default_scale", "scale_at"]
 

@@ -28,9 +28,10 @@ from ..node_ids import NodeLayout
 from ..pools import decode_pool, fetch_pool
 from ..precomputed.chunks import Chunk
 from ..precomputed.codecs import Octets
-from ..precomputed.info import Info, Scale, parse_info
+from ..precomputed.info import parse_info
 from ..precomputed.labels import EncodedLabels, TouchedLabels
 from ..rest import Rest
+from ..scales import Info, Scale
 from ..storage import Patience, Store, open_store
 from .base import Block, IdsWanted
 from .precomputed import PrecomputedVolume, as_uint64

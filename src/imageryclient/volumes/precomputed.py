@@ -23,7 +23,7 @@ from ..geometry import Box
 from ..pools import decode_pool, fetch_pool
 from ..precomputed.chunks import Chunk, chunk_id, chunk_key, chunks_covering
 from ..precomputed.codecs import Octets, decode_chunk, decompress
-from ..precomputed.info import Info, Scale, Sharding, parse_info
+from ..precomputed.info import parse_info
 from ..precomputed.sharding import (
     MinishardIndex,
     index_entry_range,
@@ -31,6 +31,7 @@ from ..precomputed.sharding import (
     minishard_range,
     parse_minishard_index,
 )
+from ..scales import Info, Scale, Sharding
 from ..storage import BrokenAnswerError, Store
 from .base import Block, IdsWanted
 
