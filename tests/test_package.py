@@ -14,7 +14,7 @@ ROOT = Path(ic.__file__).parent
 MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.rglob("*.py"))
 PURE = (
     "errors", "geometry", "scales", "coverage", "place", "ids", "moment", "cloudpath", "node_ids", "precomputed",
-    "compact", "masks", "color", "outline", "paint", "overlay", "picture", "figure", "export",
+    "compact", "masks", "color", "outline", "paint", "overlay", "picture", "figure", "export", "neuroglancer",
 )  # fmt: skip
 NETWORKED = (
     "storage", "cachefolder", "rest", "chunkedgraph", "cave", "volumes", "layers", "reading", "dataset", "cutouts",
@@ -60,7 +60,7 @@ def test_pure_rooms_know_nothing_of_networks(module: str) -> None:
 
 
 def test_reading_knows_nothing_of_pictures() -> None:
-    pictures = {"color", "outline", "paint", "overlay", "picture", "figure", "export", "masks"}
+    pictures = {"color", "outline", "paint", "overlay", "picture", "figure", "export", "neuroglancer", "masks"}
     for module in MODULES:
         if module.split(".")[0] in ("storage", "rest", "chunkedgraph", "volumes", "layers", "reading", "dataset"):
             assert not imported(module) & pictures, module

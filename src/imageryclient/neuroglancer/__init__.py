@@ -1,0 +1,11 @@
+"""Neuroglancer's views, read and written: links, states, colours; pure.
+
+- `links`: a link taken apart, and made.
+- `views`: what a viewer shows.
+- `states`: the JSON state of a viewer, of today and of older ones, read as a view.
+- `colors`: the colours Neuroglancer gives to segments.
+
+What the formats say is taken from Neuroglancer's sources (github.com/google/neuroglancer) and from links in the wild.
+"""
+
+__all__: list[str] = []
