@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 import imageryclient as ic
+from imageryclient.cave.node_ids import NodeLayout
 from imageryclient.demo.history import History
 from imageryclient.demo.server import DEMO_TOKEN, DemoServer
 from imageryclient.demo.writer import Layout, downsample_image, downsample_labels, write_precomputed
-from imageryclient.node_ids import NodeLayout
 from imageryclient.scales import Sharding
 
 # ---- no network beyond loopback ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import imageryclient as ic
-from imageryclient.cave import Datastack, open_datastack, saved_token
+from imageryclient.cave.datastack import Datastack, open_datastack, saved_token
 from imageryclient.cloudpath import parse_source
 from imageryclient.demo.faults import Fault
 from imageryclient.errors import AccessError, ArgumentError, MissingExtraError, NotFoundError, StorageError

@@ -267,7 +267,7 @@ def test_imagery_in_place_of_a_segmentation(datastack: Any) -> None:
         client.segmentation_cutout(datastack.middle, bbox_size=(8, 8))
 
 
-@pytest.mark.parametrize("source", ["zarr://gs://bucket/em", "", "ftp://server/em"])
+@pytest.mark.parametrize("source", ["boss://collection/em", "", "ftp://server/em"])
 def test_sources_that_cannot_be_read(source: Any) -> None:
     with pytest.raises(SourceError):
         ic.ImageryClient(image_source=source).image_cutout([[0, 0, 0], [1, 1, 1]])

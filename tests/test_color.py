@@ -9,8 +9,8 @@ import hsluv
 import numpy as np
 import pytest
 
-from imageryclient.color import discrete_colors, rgb_bytes, rgba_bytes
 from imageryclient.errors import ArgumentError, MissingExtraError
+from imageryclient.painting.color import discrete_colors, palette_colors, rgb_bytes, rgba_bytes
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 300])
@@ -195,3 +195,18 @@ def test_what_is_no_color_among_many(bad):
         with pytest.raises(ArgumentError, match="a colour is"):
             rgb_bytes(kind)
     assert rgb_bytes(np.zeros((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize(("l", "s"), [(0.65, 1.0), (0.3, 0.8), (0.5, 0.5), (0.0, 1.0), (1.0, 0.2), (0.4, 0.0)])
+def test_hls_is_that_of_the_standard_library(l, s):  # noqa: E741
+    hues = (np.linspace(0, 1, 778)[:-1] + 0.01) % 1
+    want = [colorsys.hls_to_rgb(hue, l, s) for hue in hues.tolist()]
+    np.testing.assert_array_equal(palette_colors(777, "hls", l=l, s=s), want)
+
+
+@pytest.mark.parametrize("palette", ["husl", "hls", "tab10", "deep6", "viridis", ["red", (0.1, 0.2, 0.3)], None])
+@pytest.mark.parametrize("count", [0, 1, 23])
+def test_palettes_as_an_array(palette, count):
+    colors = palette_colors(count, palette)
+    assert (colors.shape, colors.dtype) == ((count, 3), np.float64)
+    assert discrete_colors(count, palette) == [tuple(color) for color in colors.tolist()]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from imageryclient.cave.node_ids import NodeLayout
 from imageryclient.demo.build import build_demo, build_fib25, build_phantom
 from imageryclient.demo.history import History
 from imageryclient.demo.phantom import make_phantom
 from imageryclient.demo.writer import downsample_image
 from imageryclient.errors import ArgumentError, NotFoundError
-from imageryclient.node_ids import NodeLayout
 from imageryclient.precomputed.chunks import chunk_id, chunk_key, chunks_covering
 from imageryclient.precomputed.info import parse_info
 from imageryclient.precomputed.sharding import index_entry_range, locate, minishard_range, parse_minishard_index

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from imageryclient.cave.node_ids import NodeLayout
 from imageryclient.demo.history import History
 from imageryclient.errors import (
     ArgumentError,
@@ -17,7 +18,6 @@ from imageryclient.errors import (
     MissingDataError,
     NotFoundError,
 )
-from imageryclient.node_ids import NodeLayout
 
 START = 1.7e9
 

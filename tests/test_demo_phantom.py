@@ -5,12 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
+from imageryclient.cave.node_ids import NodeLayout
 from imageryclient.demo.neuropil import grow
 from imageryclient.demo.noise import Drift, blurred
 from imageryclient.demo.phantom import fragment, make_phantom
 from imageryclient.demo.sections import cut
 from imageryclient.errors import ArgumentError
-from imageryclient.node_ids import NodeLayout
 
 SHAPE = (256, 224, 16)
 

@@ -17,12 +17,12 @@ import pytest
 import requests
 from caveclient import CAVEclient
 
+from imageryclient.cave.node_ids import NodeLayout
 from imageryclient.demo.faults import Fault
 from imageryclient.demo.history import History
 from imageryclient.demo.server import DEMO_TOKEN, DemoServer
 from imageryclient.demo.static import parse_range
 from imageryclient.errors import ArgumentError, FormatError, NotFoundError
-from imageryclient.node_ids import NodeLayout
 
 STACK = "tiny"
 OFFSET = (100, 200, 0)
@@ -187,7 +187,10 @@ def test_roots_of_what_is_unknown_are_zero(server: DemoServer, history: History,
     known = int(history.supervoxels[0])
     assert graph.get_roots([known, known + 1000]).tolist() == [history.at()[0], 0]
     before = when(history.oldest - 10)
-    assert graph.get_roots([known], timestamp=before).tolist() == [0]
+    assert graph.get_roots([known], timestamp=before).tolist() == [known]  # as where it knows none of those asked for
+    assert graph.get_roots([known + 1000]).tolist() == [known + 1000]
+    nodes = [known, known + 1000, int(history.nodes(2)[0]), int(history.at()[0]), 7]
+    assert graph.is_valid_nodes(nodes).tolist() == [True, False, True, True, False]
     with pytest.raises(requests.HTTPError, match="500"):
         graph.get_root_id(known + 1000)
 
@@ -213,8 +216,8 @@ def test_latest_and_timestamps(server: DemoServer, history: History, cave: Any) 
     graph = cave(server).chunkedgraph
     every = sorted({root for op in history.operations for root in (*op.before, *op.after)})
     for moment in moments(history):
-        latest = graph.is_latest_roots(every, timestamp=moment)
-        assert np.array_equal(latest, history.is_latest(every, moment.timestamp()))
+        latest = graph.is_latest_roots(every, timestamp=moment)  # edits at the moment do not count
+        assert np.array_equal(latest, history.is_latest(every, moment.timestamp() - 1e-3))
     born = graph.get_root_timestamps(every)
     assert [b.timestamp() for b in born] == history.root_timestamps(every).tolist()
     last = graph.get_root_timestamps(every, latest=True, timestamp=when(history.operations[-1].time + 5))
@@ -368,7 +371,7 @@ def test_ids_as_text(server: DemoServer, history: History) -> None:
     assert all(isinstance(node["timestamp"], float) for node in lineage["nodes"])
 
 
-def test_errors_as_pychunkedgraph_gives_them(server: DemoServer) -> None:
+def test_errors_as_pychunkedgraph_gives_them(server: DemoServer, history: History) -> None:
     answer = post(server, "roots_binary?timestamp=soon", b"")
     assert answer.status_code == 400
     assert answer.json()["code"] == 400
@@ -380,12 +383,14 @@ def test_errors_as_pychunkedgraph_gives_them(server: DemoServer) -> None:
         ("roots_binary?stop_layer=77", b""),
         ("is_latest_roots", b"{}"),
         ("is_latest_roots", b"no json"),
-        ("root_timestamps", b'{"node_ids": [5]}'),
+        ("root_timestamps", json.dumps({"node_ids": [5, int(history.at()[0])]}).encode()),
+        ("root_timestamps?latest=1&timestamp=5", json.dumps({"node_ids": [int(history.at()[0])]}).encode()),
         ("leaves_many?bounds=1-2", b'{"node_ids": [5]}'),
     ):
         answer = post(server, call, body)
         assert answer.status_code == 500, call
         assert answer.json()["code"] == 500
+    assert post(server, "root_timestamps", b'{"node_ids": [5, 6]}').json() == {"timestamp": []}
     assert post(server, "roots_binary", b"", table="other").status_code == 400
     assert post(server, "no_such_call", b"").status_code == 404
     assert post(server, "oldest_timestamp", b"").status_code == 404

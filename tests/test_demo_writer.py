@@ -243,7 +243,7 @@ def test_info_says_what_was_written(tmp_path):
     levels = [
         ((42, 26, 11), Layout(resolution=(4, 4, 40), voxel_offset=(10, -6, 100), placeholder=True)),
         (array, Layout(resolution=(8, 8, 40), voxel_offset=OFFSET, encoding="compressed_segmentation")),
-        (array[::2, ::2], Layout(resolution=(16, 16.5, 40), sharding=sharding)),
+        (array[::2, ::2], Layout(resolution=(16, 16.5, 40), voxel_offset=(5, -3, 100), sharding=sharding)),
     ]
     write_precomputed(tmp_path, levels, kind="segmentation", extra={"mesh": "mesh", "graph": {"n_layers": 4}})
     document = json.loads((tmp_path / "info").read_text())

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from imageryclient.errors import ArgumentError, NotFoundError
-from imageryclient.export import atomic_file, save_imagery_slices, save_mask_slices, save_png_atomic
+from imageryclient.files.export import atomic_file, save_imagery_slices, save_mask_slices, save_png_atomic
 from imageryclient.masks import SegmentationMasks
 
 

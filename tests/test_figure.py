@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from imageryclient.errors import ArgumentError
-from imageryclient.figure import stack_images
+from imageryclient.painting.figure import stack_images
 
 
 def parts():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import imageryclient as ic
-from imageryclient import chunkedgraph
+from imageryclient.cave import chunkedgraph
 from imageryclient.demo.faults import Fault
 from imageryclient.errors import ArgumentError, DamagedDataError, IdWarning, MissingDataError, NotFoundError
 from imageryclient.volumes import graphene

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imageryclient.errors import ArgumentError, IdWarning
-from imageryclient.ids import parse_ids, parse_root_ids, to_int64
+from imageryclient.ids import distinct, parse_ids, parse_root_ids, to_int64
 from imageryclient.moment import parse_moment, unix_seconds
 
 BIG = 864691135341362885  # above 2**53, odd: a float would change it
@@ -78,6 +78,8 @@ def test_ids_that_do_not_fit_int64_stay_uint64_with_a_warning() -> None:
     large = np.array([2**63], np.uint64)
     with pytest.warns(IdWarning, match=str(2**63)):
         assert to_int64(large).dtype == np.uint64
+    with pytest.warns(IdWarning, match=str(2**63)):
+        assert to_int64(large, 2**64 - 1).dtype == np.uint64
 
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -119,3 +121,16 @@ def test_moments_keep_their_microseconds(moment: datetime) -> None:
 def test_what_is_no_moment_is_refused(value) -> None:
     with pytest.raises(ArgumentError):
         parse_moment(value)
+
+
+def test_a_bound_that_is_too_high_makes_the_ids_be_looked_through() -> None:
+    small = np.array([0, 2**63 - 1], np.uint64)
+    for largest in (None, 2**63 - 1, 2**63, 2**64 - 1):
+        assert to_int64(small, largest).tolist() == [0, 2**63 - 1]
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 9)), st.sampled_from(["u8", "u4"]))
+def test_distinct_is_unique(numbers: list[int], dtype: str) -> None:
+    array = np.array(numbers, np.uint64).astype(dtype)
+    assert np.array_equal(distinct(array), np.unique(array))
+    assert distinct(array).dtype == array.dtype

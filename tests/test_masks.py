@@ -182,3 +182,13 @@ def test_a_mask_does_not_take_a_pass_over_the_labels():
     for _ in range(50):
         masks.crop(12)
     assert time.perf_counter() - started < 1
+
+
+def test_a_single_voxel():
+    masks = SegmentationMasks(np.uint64(7))
+    assert (list(masks), masks.shape, masks.voxel_count(7), masks.bounding_box(7)) == ([7], (), 1, ())
+    assert masks[7].shape == ()
+    assert masks[7]
+    assert masks.crop(7).shape == ()
+    assert list(SegmentationMasks(np.uint64(0))) == []
+    assert not SegmentationMasks(np.uint64(0), include_null_root=True)[0] ^ True

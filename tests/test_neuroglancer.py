@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import imageryclient as ic
 from imageryclient.errors import ArgumentError
 from imageryclient.neuroglancer.colors import segment_colors
 from imageryclient.neuroglancer.links import make_link, parse_link
@@ -268,3 +269,19 @@ def test_colours_follow_the_hash(ids: list[int], seed: int) -> None:
 def test_a_layers_own_colours_go_first() -> None:
     painted = segment_colors([ID, 5], colors={ID: "#01020380"}, default="#0a0b0c")
     assert painted.tolist() == [[1, 2, 3], [10, 11, 12]]
+
+
+def test_the_palette_colours_ids_wherever_they_appear() -> None:
+    ids = np.array([[ID, 5, 0], [5, 2**64 - 1, ID]], np.uint64)
+    picture = np.asarray(ic.composite_overlay(ids, palette="neuroglancer:12", alpha=1))
+    for x, y in np.ndindex(ids.shape):
+        expected = (*hashed(int(ids[x, y]), 12), 255) if ids[x, y] else (0, 0, 0, 0)
+        assert tuple(picture[y, x]) == expected
+    alone = ic.discrete_colors({ID: None}, palette="neuroglancer")
+    assert np.round(255 * np.array(alone[ID])).astype(int).tolist() == [8, 255, 77]
+    assert ic.discrete_colors({5: 0, ID: 0}, palette="neuroglancer")[ID] == alone[ID]
+    for wrong in ("neuroglancer:x", f"neuroglancer:{2**32}"):
+        with pytest.raises(ArgumentError, match="seed"):
+            ic.discrete_colors({1: 0}, palette=wrong)
+    with pytest.raises(ArgumentError, match="mapping"):
+        ic.discrete_colors(3, palette="neuroglancer")

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imageryclient.cave.node_ids import NodeLayout
 from imageryclient.errors import ArgumentError, FormatError
 from imageryclient.ids import as_ids
-from imageryclient.node_ids import NodeLayout
 
 # Layout of minnie65_phase3: roots are near 8.6e17.
 MINNIE = {

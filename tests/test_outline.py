@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from imageryclient.outline import dilated, inner_outlines, outlined
+from imageryclient.painting.outline import dilated, inner_outlines, outlined
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=14)
 MASKS = hnp.arrays(np.bool_, SHAPES, elements=st.integers(0, 5).map(lambda n: n == 0))

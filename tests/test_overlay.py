@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imageryclient import paint
-from imageryclient.color import discrete_colors
 from imageryclient.errors import ArgumentError
 from imageryclient.masks import SegmentationMasks
-from imageryclient.overlay import composite_overlay
+from imageryclient.painting import nearby as around
+from imageryclient.painting import paint
+from imageryclient.painting.color import discrete_colors
+from imageryclient.painting.display import to_display
+from imageryclient.painting.overlay import composite_overlay
 
 
 def grown(mask, width):
@@ -58,25 +60,36 @@ STYLES = st.fixed_dictionaries(
 
 
 @settings(max_examples=150, deadline=None)
-@given(STYLES, st.integers(0, 2**32), st.booleans(), st.sampled_from([5, 1 << 18]))
-def test_labels_and_masks_equal_the_plain_way(style, seed, with_imagery, batch):
+@given(
+    STYLES,
+    st.integers(0, 2**32),
+    st.booleans(),
+    st.sampled_from([5, 1 << 18]),
+    st.sampled_from([-(1 << 30), 1 << 30, None]),
+)
+def test_labels_and_masks_equal_the_plain_way(style, seed, with_imagery, batch, one_by_one):
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(1, 40, 2).tolist())
     imagery = rng.integers(0, 256, shape, dtype=np.uint8) if with_imagery else None
-    blocks = rng.choice(np.array([0, 3, 9, 2**63, 2**64 - 2], dtype=np.uint64), shape)
+    few = np.array([0, 3, 9, 2**63, 2**64 - 2, 2**64 - 1], dtype=np.uint64)[: rng.integers(1, 7)]
+    blocks = rng.choice(few if rng.random() < 0.7 else few[-1:], shape)
     ids = np.repeat(np.repeat(blocks, 4, 0), 3, 1)[: shape[0], : shape[1]]
     overlapping = [rng.random(shape) < share for share in (0.1, 0.0, 0.7, 0.05)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paint, "_BATCH", batch)
+        if one_by_one is not None:
+            patch.setattr(paint, "_ONE_BY_ONE", one_by_one)
         keys = np.unique(ids[ids > 0]).tolist()
         if keys:
             colors = discrete_colors(dict.fromkeys(keys))
             want = plainly([ids == key for key in keys], colors.values(), imagery=imagery, **style)
             masks = SegmentationMasks(ids)
-            for segs in (ids, np.asfortranarray(ids), masks, dict(masks), list(masks.values())):
+            apart = np.repeat(np.repeat(ids, 2, 0), 3, 1)[::2, ::3]
+            for segs in (ids, np.asfortranarray(ids), apart, masks, dict(masks), list(masks.values())):
                 given_colors = list(colors.values()) if isinstance(segs, list) else colors
                 for chosen in (None, given_colors):
-                    got = composite_overlay(segs, colors=chosen, imagery=imagery, **style)
+                    beneath = imagery[::-1, ::-1][::-1, ::-1] if segs is apart and with_imagery else imagery
+                    got = composite_overlay(segs, colors=chosen, imagery=beneath, **style)
                     assert (got.mode, got.size) == ("RGBA", shape)
                     np.testing.assert_array_equal(np.asarray(got), np.asarray(want))
         colors = rng.random((4, 3))
@@ -86,9 +99,44 @@ def test_labels_and_masks_equal_the_plain_way(style, seed, with_imagery, batch):
             np.testing.assert_array_equal(np.asarray(got), np.asarray(want))
 
 
+def test_outlines_far_from_another_label(monkeypatch):
+    """Pixels are looked around by the hundred; here some hundreds of them have nothing near but their own label."""
+    monkeypatch.setattr(around, "_GATHERED", 1)
+    ids = np.zeros((200, 20), np.uint64)
+    ids[:, :10] = 7
+    imagery = np.full(ids.shape, 90, np.uint8)
+    style = {"alpha": 0.5, "outline": True, "merge_outline": False, "overlap": True, "width": 3, "side": "out"}
+    for segs, masks in ((ids, [ids == 7]), (ids.T.copy(), [ids.T == 7])):
+        for beneath in (imagery.reshape(segs.shape), None):
+            got = composite_overlay(segs, imagery=beneath, colors=["red"], **style)
+            want = plainly(masks, [(1, 0, 0)], imagery=beneath, **style)
+            np.testing.assert_array_equal(np.asarray(got), np.asarray(want))
+
+
 def volume(seed=0, shape=(9, 8, 5)):
     rng = np.random.default_rng(seed)
     return rng.choice([0, 4, 6, 2**60], shape).astype(np.uint64), rng.integers(0, 256, shape, dtype=np.uint8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(STYLES, st.integers(1, 7), st.integers(0, 2**32), st.sampled_from([0, 1, 2]), st.sampled_from("CF"))
+def test_volumes_of_many_ids_equal_the_plain_way(style, width, seed, dim, order):
+    rng = np.random.default_rng(seed)
+    shape = rng.integers(1, [10, 10, 10])
+    names = rng.integers(2**64 - 2**12, 2**64, int(rng.choice([1, 3, 20, 300])), dtype=np.uint64)
+    ids = np.asarray(names[rng.integers(0, names.size, shape)], order=order)
+    ids[rng.random(shape) < rng.choice([0, 0.5, 0.95])] = 0
+    ids = np.repeat(ids, 2, axis=(dim + 1) % 3)
+    imagery = np.asarray(rng.integers(0, 256, ids.shape, dtype=np.uint8), order=order)
+    colors = discrete_colors(SegmentationMasks(ids))
+    style = {**style, "width": width}
+    for beneath in (imagery, None)[:: int(rng.choice([-1, 1]))][:1]:
+        for n, got in enumerate(composite_overlay(ids, imagery=beneath, dim=dim, **style)):
+            flat, under = np.take(ids, n, dim), None if beneath is None else np.take(beneath, n, dim)
+            here = np.unique(flat[flat > 0]).tolist() or [1]
+            chosen = [colors.get(key, (0, 0, 0)) for key in here]
+            want = plainly([flat == key for key in here], chosen, imagery=under, **style)
+            np.testing.assert_array_equal(np.asarray(got), np.asarray(want))
 
 
 @pytest.mark.parametrize("style", [{}, {"outline": True, "width": 1, "merge_outline": False}])
@@ -117,6 +165,39 @@ def test_imagery_in_color():
         with_picture = composite_overlay(ids[:, :, n], imagery=beneath, colors=discrete_colors(SegmentationMasks(ids)))
         np.testing.assert_array_equal(np.asarray(pictures[n]), np.asarray(flat))
         np.testing.assert_array_equal(np.asarray(with_picture), np.asarray(flat))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "bool"])
+@pytest.mark.parametrize("style", [{}, {"outline": True, "width": 2, "side": "in"}])
+def test_imagery_of_other_numbers_is_shown_in_one_range(dtype, style):
+    ids, _ = volume()
+    values = np.random.default_rng(2).normal(900, 300, ids.shape).astype(dtype)
+    if dtype == "float32":
+        values[0, 0, 0] = np.nan
+    ranges = [None] if dtype == "bool" else [None, (500, 1200), (1200.5, 0)]
+    for shown in ranges:
+        want = composite_overlay(ids, imagery=to_display(values, shown), **style)
+        got = composite_overlay(ids, imagery=values, display_range=shown, **style)
+        for one, other in zip(got, want, strict=True):
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+        alone = composite_overlay({}, imagery=values, display_range=shown)
+        np.testing.assert_array_equal(np.asarray(alone[3])[..., 0].T, to_display(values, shown)[:, :, 3])
+        np.testing.assert_array_equal(
+            np.asarray(composite_overlay({}, imagery=values[:, :, 3], display_range=shown))[..., 0].T,
+            to_display(values[:, :, 3], shown),
+        )
+
+
+def test_color_imagery_of_other_numbers_and_ranges():
+    ids, image = volume()
+    rgb = np.random.default_rng(3).integers(0, 60000, (*ids.shape, 3)).astype(np.uint16)
+    for values, shown in ((rgb, None), (rgb, (0, 30000)), (rgb[..., 0].astype(np.uint8), (50, 90))):
+        want = composite_overlay(ids, imagery=to_display(values, shown))
+        got = composite_overlay(ids, imagery=values, display_range=shown)
+        for one, other in zip(got, want, strict=True):
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+    one = composite_overlay(ids, imagery=image[..., np.newaxis])
+    np.testing.assert_array_equal(np.asarray(one[0]), np.asarray(composite_overlay(ids, imagery=image)[0]))
 
 
 def test_one_section_of_a_volume_takes_flat_imagery():
@@ -194,7 +275,10 @@ IDS = np.array([[5, 9, 0]], dtype=np.uint64)
         ({"imagery": np.zeros((3, 1), np.uint8)}, r"imagery has shape \(3, 1\); the segmentation has shape \(1, 3\)"),
         ({"imagery": Image.new("L", (3, 1))}, r"picture is \(3, 1\) pixels; the segmentation has shape \(1, 3\)"),
         ({"imagery": np.zeros((1, 3, 2), np.uint8)}, r"imagery has shape \(1, 3, 2\)"),
-        ({"imagery": np.full((1, 3), 999)}, "values from 0 to 255"),
+        ({"imagery": np.ones((1, 3), complex)}, "imagery must hold real numbers; got complex128"),
+        ({"imagery": np.ones((1, 3)), "display_range": (5, 5)}, r"two different finite numbers.*got \(5, 5\)"),
+        ({"imagery": Image.new("L", (1, 3)), "display_range": (0, 9)}, "a picture is shown as it is"),
+        ({"imagery": np.ones((1, 3, 4))}, "imagery with opacity.* must be uint8; got float64"),
         ({"palette": "no such palette"}, "there is no palette"),
         ({"segs": np.zeros((2, 2))}, "must hold integers"),
         ({"segs": np.zeros(4, int)}, r"axes \(x, y\) or \(x, y, z\); got shape \(4,\)"),

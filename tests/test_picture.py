@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from imageryclient.errors import ArgumentError
-from imageryclient.picture import as_rgba, from_rgba_pixels, upright
+from imageryclient.painting.picture import as_rgba, from_rgba_pixels, upright
 
 
 @pytest.mark.parametrize(("channels", "mode"), [((), "L"), ((1,), "L"), ((3,), "RGB"), ((4,), "RGBA")])

@@ -175,3 +175,49 @@ def test_sharding_defaults() -> None:
         assert (sharding.minishard_index_encoding, sharding.data_encoding) == tuple(
             "gzip" if g else "raw" for g in given
         )
+
+
+@pytest.mark.parametrize(
+    ("declared", "what"),
+    [
+        ("neuroglancer_annotations_v1", "annotations"),
+        ("neuroglancer_legacy_mesh", "meshes"),
+        ("neuroglancer_multilod_draco", "meshes"),
+        ("neuroglancer_skeletons", "skeletons"),
+        ("neuroglancer_segment_properties", "properties of segments"),
+    ],
+)
+def test_what_else_has_an_info_document_is_named(declared: str, what: str) -> None:
+    with pytest.raises(FormatError, match=f"it holds {what} and no voxels; name the volume they belong to"):
+        parse_info({"@type": declared}, "here")
+
+
+def scaled(offset: list[int], size: list[int]) -> dict[str, Any]:
+    scale = {"chunk_sizes": [[64, 64, 8]], "encoding": "raw"}
+    return {
+        "type": "image",
+        "data_type": "uint8",
+        "num_channels": 1,
+        "scales": [
+            {**scale, "key": "placeholder", "resolution": [4, 4, 40], "size": [1, 1, 1], "voxel_offset": [0, 0, 0]},
+            {**scale, "key": "a", "resolution": [8, 8, 40], "size": [100, 100, 10], "voxel_offset": [1000, 1000, 50]},
+            {**scale, "key": "b", "resolution": [16, 16, 40], "size": size, "voxel_offset": offset},
+        ],
+    }
+
+
+@pytest.mark.parametrize("offset", [[500, 500, 50], [551, 500, 50], [500, 449, 50], [500, 500, 61]])
+def test_scales_that_overlap_or_nearly_do_are_fine(offset: list[int]) -> None:
+    assert len(parse_info(scaled(offset, [50, 50, 10]), "here").scales) == 3
+
+
+@pytest.mark.parametrize(
+    ("offset", "axis"), [([1000, 1000, 50], "x"), ([552, 500, 50], "x"), ([500, 448, 50], "y"), ([500, 500, 0], "z")]
+)
+def test_scales_that_lie_apart_are_refused(offset: list[int], axis: str) -> None:
+    with pytest.raises(FormatError, match=rf"here: .*scales\[2\] lies from .* along {axis}.*apart from scales\[1\]"):
+        parse_info(scaled(offset, [50, 50, 10]), "here")
+
+
+def test_an_empty_scale_lies_nowhere() -> None:
+    assert len(parse_info(scaled([0, 0, 0], [0, 50, 10]), "here").scales) == 3

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imageryclient.chunkedgraph import ChunkedGraph
+from imageryclient.cave.chunkedgraph import ChunkedGraph
+from imageryclient.cave.rest import Rest
 from imageryclient.demo.faults import Fault
 from imageryclient.errors import (
     AccessError,
@@ -23,7 +24,6 @@ from imageryclient.errors import (
     StorageTimeoutError,
 )
 from imageryclient.geometry import Box
-from imageryclient.rest import Rest
 from imageryclient.storage import Patience
 
 PLAIN = (("Content-Encoding", "identity"),)
@@ -225,7 +225,8 @@ def test_a_server_that_hangs_breaks_or_is_down(rest: Any) -> None:
         asks.get_json("info/version")
 
 
-def test_a_name_nobody_knows(trespasses: list[str]) -> None:
+def test_a_name_nobody_knows(trespasses: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")  # beside the proxy of these tests
     with pytest.raises(StorageError, match="cannot be reached"):
         Rest("https://nowhere.invalid", None, QUICK).get_json("info")
     assert set(trespasses) == {"nowhere.invalid"}

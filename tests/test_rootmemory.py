@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from imageryclient.rootmemory import RootMemory
+from imageryclient.cave.rootmemory import RootMemory
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 

@@ -158,7 +158,7 @@ def test_at_most_so_many_requests_at_once_for_both_layers_together(
     cut = reader.cutout(bounds=[datastack.offsets[0], np.add(datastack.offsets[0], datastack.supervoxels[0].shape)])
     assert cut.image.any()
     assert len(chunk_requests(running)) == 72
-    assert MAX_IN_FLIGHT - 4 <= peak <= MAX_IN_FLIGHT == 32
+    assert MAX_IN_FLIGHT - 8 <= peak <= MAX_IN_FLIGHT == 32
 
 
 def test_nothing_is_fetched_twice(datastack: Any, server: Any, connect: Any, chunk_requests: Any) -> None:
@@ -269,7 +269,7 @@ def test_a_server_that_fails_for_ever(layer: Any) -> None:
     with pytest.raises(StorageError, match="503") as caught:
         whole(client(url, timeout=30))
     assert time.perf_counter() - begun < 5
-    assert len(running.requests) <= 6
+    assert sum(path.endswith("/info") for path in running.requests.paths) <= 7  # the last asks how long to wait
     assert "Debug source" not in str(caught.value)
 
 
@@ -451,14 +451,21 @@ def test_servers_that_know_no_ranges(plain: Any, etag: str) -> None:
     with pytest.raises(DamagedDataError, match=f"{url}/b: the server's answer breaks off"):
         store.get("b")
     handler.broken = 0
-    with pytest.raises(StorageError, match="Range request not supported"):
-        store.get_range("c", 5, 9)
+    assert store.get_range("c", 5, 9).data == b"xxxx"
+    assert store.get_range("c", 995, 1009).data == b"xxxxx"
+    assert store.get_range("d", -7, 0).data == b"xxxxxxx"
+    handler.broken = 2 if not etag else 1
+    assert store.get_range("e", 5, 9).data == b"xxxx"
+    handler.broken = 1000
+    with pytest.raises(DamagedDataError, match=f"{url}/f: the server's answer breaks off"):
+        store.get_range("f", 5, 9)
+    handler.broken = 0
     assert store.get("b").data == b"x" * 1000
 
 
 def test_nothing_there(tmp_path: Path, server: Any) -> None:
     for place in (str(tmp_path / "nowhere"), str(tmp_path), server(tmp_path).url + "/data/nowhere"):
-        with pytest.raises(NotFoundError, match="no info document") as caught:
+        with pytest.raises(NotFoundError, match=r"no folder|describes a volume") as caught:
             whole(client(place))
         assert place in str(caught.value)
 

@@ -11,22 +11,33 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .arrays.source import ArraySource
     from .cache import clear_cache
+    from .changes import Changes
     from .client import ImageryClient
-    from .color import discrete_colors
     from .coverage import Coverage
     from .cutout import Cutout
-    from .figure import stack_images
+    from .files.loading import load_cutout, redo
     from .geometry import Box, bounds_from_center
     from .masks import SegmentationMasks, segmentation_masks
-    from .overlay import composite_overlay
+    from .painting.color import discrete_colors
+    from .painting.figure import stack_images
+    from .painting.overlay import composite_overlay
+    from .painting.scalebar import scale_bar
+    from .section import Section
+    from .sectioncutout import SectionCutout
+    from .viewer import from_neuroglancer
     from .volumes import open_volume
 
 __all__ = [
+    "ArraySource",
     "Box",
+    "Changes",
     "Coverage",
     "Cutout",
     "ImageryClient",
+    "Section",
+    "SectionCutout",
     "SegmentationMasks",
     "__version__",
     "bounds_from_center",
@@ -34,24 +45,36 @@ __all__ = [
     "composite_overlay",
     "discrete_colors",
     "errors",
+    "from_neuroglancer",
+    "load_cutout",
     "open_volume",
+    "redo",
+    "scale_bar",
     "segmentation_masks",
     "stack_images",
 ]
 
 _HOMES = {
+    "ArraySource": "arrays.source",
     "Box": "geometry",
+    "Changes": "changes",
     "Coverage": "coverage",
     "Cutout": "cutout",
     "ImageryClient": "client",
+    "Section": "section",
+    "SectionCutout": "sectioncutout",
     "SegmentationMasks": "masks",
     "bounds_from_center": "geometry",
     "clear_cache": "cache",
-    "composite_overlay": "overlay",
-    "discrete_colors": "color",
+    "composite_overlay": "painting.overlay",
+    "discrete_colors": "painting.color",
+    "from_neuroglancer": "viewer",
+    "load_cutout": "files.loading",
     "open_volume": "volumes",
+    "redo": "files.loading",
+    "scale_bar": "painting.scalebar",
     "segmentation_masks": "masks",
-    "stack_images": "figure",
+    "stack_images": "painting.figure",
 }
 
 

@@ -8,11 +8,9 @@ folder grows over its limit the entries used longest ago are removed.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import struct
-import tempfile
 import threading
 import time
 import zlib
@@ -50,6 +48,7 @@ class CacheFolder:
 
     Examples
     --------
+    >>> import tempfile
     >>> folder = CacheFolder(tempfile.mkdtemp())
     >>> folder.put("https://example.org/em 8_8_40/0-64_0-64_0-64", Payload(b"chunk", "gzip"))
     >>> CacheFolder(folder.path).get("https://example.org/em 8_8_40/0-64_0-64_0-64")
@@ -57,6 +56,8 @@ class CacheFolder:
     """
 
     def __init__(self, folder: str | os.PathLike[str], limit: int = 10 * 2**30) -> None:
+        import tempfile
+
         self.path = Path(folder).expanduser()
         self.limit = limit
         if limit <= 0:
@@ -90,6 +91,8 @@ class CacheFolder:
         """Keep a payload; a disk that is full or gone costs the entry, not the read."""
         if payload.data is None or len(payload.data) > self.limit:
             return
+        import tempfile
+
         path = self._file(name)
         try:
             path.parent.mkdir(exist_ok=True)
@@ -147,6 +150,8 @@ class CacheFolder:
                 yield path, about.st_size, about.st_mtime
 
     def _file(self, name: str) -> Path:
+        import hashlib
+
         digest = hashlib.sha256(name.encode()).hexdigest()
         return self.path / digest[:2] / digest[2:]
 

@@ -8,15 +8,19 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ._version import __version__
-from .errors import ImageryError
+from .errors import ArgumentError, ImageryError
 
 if TYPE_CHECKING:
+    from .cutout import Cutout
+    from .sectioncutout import SectionCutout
     from .volumes import Volume
 
 __all__ = ["main"]
@@ -104,10 +108,77 @@ _datastack_options = [
 ]
 
 
+_painting_options = [
+    click.option("--palette", default="husl", show_default=True, help="Colours: husl, hls, tab10, viridis, …"),
+    click.option("--alpha", type=click.FloatRange(0, 1), help="Opacity of the colours.  [default: 0.2, outlines 0.8]"),
+    click.option("--outline/--fill", default=False, help="Outlines in place of filled areas."),
+    click.option("--width", type=click.IntRange(1), default=3, show_default=True, help="Of outlines, in pixels."),
+    click.option("--side", type=click.Choice(["out", "in"]), default="in", show_default=True, help="Of outlines."),
+    click.option("--scale-bar", is_flag=True, help="Draw a scale bar."),
+    click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("cutout.png"), show_default=True,
+                 help="A .png, .svg or .pdf for the overlay, an .npz for the arrays, a .tif or .ome.tif for a stack."),
+]  # fmt: skip
+
+
 def _with_datastack(command: Any) -> Any:
     for option in reversed(_datastack_options):
         command = option(command)
     return command
+
+
+@dataclass(frozen=True)
+class _Painting:
+    """How a cutout is painted, and where it goes."""
+
+    palette: str
+    alpha: float | None
+    outline: bool
+    width: int
+    side: str
+    scale_bar: bool
+    output: Path
+
+    def check(self) -> None:
+        _check_output(self.output)
+
+    def save(self, cut: Cutout | SectionCutout) -> None:
+        options: dict[str, Any] = {}
+        if self.output.suffix.lower() in (".png", ".svg", ".pdf"):
+            options["scale_bar"] = self.scale_bar
+            if cut.segmentation is not None:
+                shown = self.alpha if self.alpha is not None else 0.8 if self.outline else 0.2
+                options |= {"palette": self.palette, "alpha": shown, "outline": self.outline, "width": self.width}
+                options |= {"side": self.side, "merge_outline": False}
+        _save(cut, self.output, options)
+
+
+def _check_output(output: Path) -> None:
+    from .files.saving import check_suffix
+
+    try:
+        check_suffix(output)
+    except ArgumentError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _save(cut: Cutout | SectionCutout, output: Path, options: dict[str, Any]) -> None:
+    files = cut.save(output, **options)
+    click.echo(repr(cut).strip("<>"))
+    for name, coverage in cut.coverage.items():
+        click.echo(f"{name}: {100 * coverage.fraction:.4g} % covered, mip {cut.mips[name]}")
+    for file in files:
+        click.echo(f"wrote {file}")
+
+
+def _with_painting(command: Any) -> Any:
+    @wraps(command)
+    def gathered(**options: Any) -> Any:
+        painting = _Painting(**{field.name: options.pop(field.name) for field in fields(_Painting)})
+        return command(painting=painting, **options)
+
+    for option in reversed(_painting_options):
+        gathered = option(gathered)
+    return gathered
 
 
 @main.command()
@@ -116,20 +187,16 @@ def _with_datastack(command: Any) -> Any:
 @click.option("--segmentation", metavar="SOURCE", help="Segmentation, such as graphene://https://server/…")
 @click.option("--center", type=_Numbers(3), metavar="X,Y,Z", help="Centre, in voxels as Neuroglancer shows them.")
 @click.option("--bounds", type=_Numbers(6), metavar="X0,Y0,Z0,X1,Y1,Z1", help="Corners, in place of a centre.")
+@click.option("--around", metavar="ID", help="The box of an object, in place of a centre and a size.")
 @click.option("--size", type=_Numbers(2, 3), default="512,512", show_default=True, metavar="W,H[,D]", help="Size.")
 @click.option("--units", type=click.Choice(["voxels", "nm"]), default="voxels", show_default=True, help="Of all those.")
 @click.option("--resolution", type=_Numbers(3), metavar="X,Y,Z", help="nm per voxel of all those; else the dataset's.")
 @click.option("--mip", type=int, help="Scale of the imagery; the segmentation follows.")
 @click.option("--root-id", "root_ids", multiple=True, metavar="ID", help="Only this object; may be repeated.")
+@click.option("--follow", is_flag=True, help="For ids out of date, those that have their voxels at the moment.")
 @click.option("--supervoxels", is_flag=True, help="Ids of supervoxels in place of objects.")
 @click.option("--timestamp", metavar="TIME", help="Moment, such as 2024-05-01T12:00:00Z; else the version's or now.")
-@click.option("--palette", default="husl", show_default=True, help="Colours: husl, hls, tab10, viridis, …")
-@click.option("--alpha", type=click.FloatRange(0, 1), help="Opacity of the colours.  [default: 0.2, outlines 0.8]")
-@click.option("--outline/--fill", default=False, help="Outlines in place of filled areas.")
-@click.option("--width", type=click.IntRange(1), default=3, show_default=True, help="Of outlines, in pixels.")
-@click.option("--side", type=click.Choice(["out", "in"]), default="in", show_default=True, help="Of outlines.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("cutout.png"), show_default=True,
-              help="A .png for the overlay, an .npz for the arrays.")  # fmt: skip
+@_with_painting
 def cutout(
     datastack: str | None,
     server: str | None,
@@ -139,24 +206,21 @@ def cutout(
     segmentation: str | None,
     center: list[float] | None,
     bounds: list[float] | None,
+    around: str | None,
     size: list[float],
     units: Any,
     resolution: list[float] | None,
     mip: int | None,
     root_ids: Sequence[str],
+    follow: bool,
     supervoxels: bool,
     timestamp: str | None,
-    palette: str,
-    alpha: float | None,
-    outline: bool,
-    width: int,
-    side: str,
-    output: Path,
+    painting: _Painting,
 ) -> None:
     """Cut out a place and write its picture or its arrays.
 
     Name the data by --datastack, or by --image and --segmentation (one of them will do); the place by --center and
-    --size, or by --bounds.
+    --size, by --bounds, or by --around.
 
     \b
     imageryclient cutout --datastack minnie65_public --center 240640,207872,21360 -o place.png
@@ -164,12 +228,11 @@ def cutout(
     """  # noqa: D301
     from .client import ImageryClient
 
-    if (center is None) == (bounds is None):
-        raise click.UsageError("say where: either --center, with --size, or --bounds")
+    if sum(given is not None for given in (center, bounds, around)) != 1:
+        raise click.UsageError("say where: either --center, with --size, or --bounds, or --around")
     if root_ids and supervoxels:
         raise click.UsageError("--root-id and --supervoxels exclude each other")
-    if output.suffix.lower() not in (".png", ".npz"):
-        raise click.UsageError(f"the output must end in .png or .npz; got {output.name!r}")
+    painting.check()
     if datastack is None and image is None and segmentation is None:
         raise click.UsageError("say what to cut: --datastack, or --image and --segmentation")
     client = ImageryClient(
@@ -179,20 +242,80 @@ def cutout(
         auth_token=token,
     )
     wanted: Any = list(root_ids) if root_ids else None if supervoxels else "all"
-    where: dict[str, Any] = {"center": center, "size": size} if center else {"bounds": [bounds[:3], bounds[3:]]}  # type: ignore[index]
+    where: dict[str, Any] = {"around": around, "mip": mip}
+    if center:
+        where |= {"center": center, "size": size}
+    elif bounds:
+        where |= {"bounds": [bounds[:3], bounds[3:]]}
+    when: dict[str, Any] = {"root_ids": wanted, "timestamp": timestamp, "follow": follow}
     with _shown_progress() if sys.stderr.isatty() else nullcontext():
-        cut = client.cutout(**where, units=units, mip=mip, resolution=resolution, root_ids=wanted, timestamp=timestamp)
-    options: dict[str, Any] = {}
-    if output.suffix.lower() == ".png" and cut.segmentation is not None:
-        shown = alpha if alpha is not None else 0.8 if outline else 0.2
-        options = {"palette": palette, "alpha": shown, "outline": outline, "width": width, "side": side}
-        options["merge_outline"] = False
-    files = cut.save(output, **options)
-    click.echo(repr(cut).strip("<>"))
-    for name, coverage in cut.coverage.items():
-        click.echo(f"{name}: {100 * coverage.fraction:.4g} % covered, mip {cut.mips[name]}")
-    for file in files:
-        click.echo(f"wrote {file}")
+        cut = client.cutout(**where, units=units, resolution=resolution, **when)
+    painting.save(cut)
+
+
+@main.command()
+@click.argument("url", metavar="URL")
+@click.option("--size", type=_Numbers(2), default="1024,768", show_default=True, metavar="W,H",
+              help="Of the viewer's panel, in pixels.")  # fmt: skip
+@click.option("--plane", type=click.Choice(["xy", "xz", "yz"]), help="Panel; else the one the layout shows.")
+@click.option("--root-id", "root_ids", multiple=True, metavar="ID", help="Only this object; else those selected.")
+@click.option("--all", "every", is_flag=True, help="All objects, also where the view selects some.")
+@click.option("--timestamp", metavar="TIME", help="Moment, such as 2024-05-01T12:00:00Z; else the link's or now.")
+@click.option("--token", envvar="CAVE_TOKEN", metavar="TEXT", help="CAVE token; else the saved one. [CAVE_TOKEN]")
+@_with_painting
+def link(
+    url: str,
+    size: list[float],
+    plane: Any,
+    root_ids: Sequence[str],
+    every: bool,
+    timestamp: str | None,
+    token: str | None,
+    painting: _Painting,
+) -> None:
+    """Cut out what a Neuroglancer link shows, and write its picture or its arrays.
+
+    URL is the link (quote it: shells take ! and & for themselves), the address of a stored state, or the state itself.
+
+    \b
+    imageryclient link 'https://spelunker.cave-explorer.org/#!middleauth+https://…/nglstate/api/v1/123' -o view.png
+    """  # noqa: D301
+    from .viewer import from_neuroglancer
+
+    if root_ids and every:
+        raise click.UsageError("--root-id and --all exclude each other")
+    painting.check()
+    wanted: Any = list(root_ids) if root_ids else "all" if every else None
+    with _shown_progress() if sys.stderr.isatty() else nullcontext():
+        _, cut = from_neuroglancer(url, size, plane=plane, root_ids=wanted, timestamp=timestamp, auth_token=token)
+    painting.save(cut)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to.  [default: NAME_redone beside FILE]")
+@click.option("--image", metavar="SOURCE", help="Where the imagery lies now, if it was moved.")
+@click.option("--segmentation", metavar="SOURCE", help="Where the segmentation lies now, if it was moved.")
+@click.option("--token", envvar="CAVE_TOKEN", metavar="TEXT", help="CAVE token; else the saved one. [CAVE_TOKEN]")
+def redo(file: Path, output: Path | None, image: str | None, segmentation: str | None, token: str | None) -> None:
+    """Make a figure again from its file alone: sources, place, moment, ids and colours are said in it.
+
+    FILE is a picture, arrays or a stack written by this program or by Cutout.save. The output may be of another kind.
+
+    \b
+    imageryclient redo figure.png
+    imageryclient redo figure.png -o figure.ome.tif
+    """  # noqa: D301
+    from .files.loading import redo as read_again
+    from .files.saving import options_for
+
+    if output is None:
+        suffixes = "".join(file.suffixes[-2:]) if file.stem.lower().endswith(".ome") else file.suffix
+        output = file.with_name(f"{file.name.removesuffix(suffixes)}_redone{suffixes}")
+    _check_output(output)
+    with _shown_progress() if sys.stderr.isatty() else nullcontext():
+        cut, options = read_again(file, auth_token=token, image_source=image, segmentation_source=segmentation)
+    _save(cut, output, options_for(output, options))
 
 
 @main.command()
@@ -265,7 +388,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 def _cave_client(datastack: str, server: str | None, version: int | None, token: str | None) -> Any:
-    from .cave import open_datastack
+    from .cave.datastack import open_datastack
 
     return open_datastack(datastack, server, version, token)
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from .cutouts import Cutouts
 from .layers import Mip
+from .sections import Sections
 
 __all__ = ["ImageryClient"]
 
 
-class ImageryClient(Cutouts):
+class ImageryClient(Sections):
     """Aligned cutouts of imagery and segmentation.
 
     Name the data by a CAVEclient, by source strings, or by both; a source string given here goes before the
@@ -28,8 +28,9 @@ class ImageryClient(Cutouts):
         that of the imagery ("image"), or else that of the segmentation.
     segmentation, imagery : bool
         False leaves the layer out.
-    image_source, segmentation_source : str, optional
-        Such as `precomputed://gs://bucket/folder` or `graphene://https://server/segmentation/table/name`.
+    image_source, segmentation_source : str, array, ArraySource or sequence of these, optional
+        Such as `precomputed://gs://bucket/folder` or `graphene://https://server/segmentation/table/name`; or an array
+        with axes (x, y, z), or several as scales, finest first. Anything with a shape, a dtype and slices will do.
     image_mip, segmentation_mip : int, optional
         Scale to read by default. By default the first that is not a placeholder.
     auth_token : str, optional
@@ -46,6 +47,8 @@ class ImageryClient(Cutouts):
         Seconds a request may take.
     cache_dir : path, optional
         Folder in which chunks from servers are kept between processes, up to 10 GiB; several may use it at once.
+    voxel_offset : array_like of int, optional
+        Where arrays begin that do not say it themselves, in voxels of `resolution`, which they then need too.
 
     Raises
     ------
@@ -79,6 +82,8 @@ class ImageryClient(Cutouts):
         resolution: ArrayLike | None = None,
         scale_to_bounds: bool | None = None,
         verbose: bool = False,
+        *,
+        display_range: tuple[float, float] | None = None,
         **kwargs: Any,
     ) -> None:
         """Save imagery as PNG: `PREFIX_imagery.png`, or `PREFIX_slice_N_imagery.png` for each section of a stack.
@@ -93,16 +98,29 @@ class ImageryClient(Cutouts):
             Axis along which a stack is cut into sections.
         verbose : bool
             Whether to print each file's name.
+        display_range : tuple of float, optional
+            Values saved as black and white; without it uint8 and uint16 are saved as they are, and other values must
+            be from 0 to 255.
         bounds, mip, bbox_size, image_size, resolution, scale_to_bounds
             As for `image_cutout`.
         **kwargs
             For Pillow's `Image.save`.
         """
-        from .export import save_imagery_slices
+        from .files.export import save_imagery_slices
 
         if precomputed_image is None:
-            precomputed_image = self.image_cutout(bounds, bbox_size, image_size, mip, resolution, scale_to_bounds)
-        save_imagery_slices(filename_prefix, precomputed_image, slice_axis, verbose, **kwargs)
+            image = self.image_cutout(bounds, bbox_size, image_size, mip, resolution, scale_to_bounds)
+            precomputed_image = self._sections_of(image)
+        save_imagery_slices(
+            filename_prefix, precomputed_image, slice_axis, verbose, display_range=display_range, **kwargs
+        )
+
+    def _sections_of(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Give a squeezed cutout of several channels all its axes back, lest its channels pass for sections."""
+        (layer,) = self._layers.get("imagery")
+        if layer.volume.info.channels == 1:
+            return image
+        return image.reshape(*image.shape[:-1], *(1,) * (4 - image.ndim), image.shape[-1])
 
     def save_segmentation_masks(
         self,
@@ -137,7 +155,7 @@ class ImageryClient(Cutouts):
         bounds, mip, root_ids, include_null_root, bbox_size, image_size, resolution, timestamp, scale_to_bounds
             As for `split_segmentation_cutout`.
         """
-        from .export import save_mask_slices
+        from .files.export import save_mask_slices
 
         if precomputed_masks is None:
             precomputed_masks = self.split_segmentation_cutout(
@@ -169,6 +187,8 @@ class ImageryClient(Cutouts):
         resolution: ArrayLike | None = None,
         timestamp: Any = None,
         scale_to_bounds: bool | None = None,
+        *,
+        display_range: tuple[float, float] | None = None,
         **kwargs: Any,
     ) -> None:
         """Save imagery and one mask for each id as PNG, aligned: for layers in Illustrator, Inkscape or Photoshop.
@@ -177,14 +197,14 @@ class ImageryClient(Cutouts):
         ----------
         precomputed_data : tuple, optional
             Imagery and masks at hand, in place of a cutout.
-        filename_prefix, segmentation_colormap, slice_axis, **kwargs
+        filename_prefix, segmentation_colormap, slice_axis, display_range, **kwargs
             As for `save_imagery` and `save_segmentation_masks`.
         bounds, image_mip, segmentation_mip, root_ids, include_null_root, resize, bbox_size, resolution, timestamp, \
 scale_to_bounds
             As for `image_and_segmentation_cutout`.
         """
         if precomputed_data is None:
-            precomputed_data = self.image_and_segmentation_cutout(
+            image, masks = self.image_and_segmentation_cutout(
                 bounds,
                 image_mip,
                 segmentation_mip,
@@ -197,8 +217,11 @@ scale_to_bounds
                 timestamp=timestamp,
                 scale_to_bounds=scale_to_bounds,
             )
+            precomputed_data = self._sections_of(image), masks
         image, masks = precomputed_data
-        self.save_imagery(filename_prefix, precomputed_image=image, slice_axis=slice_axis, **kwargs)
+        self.save_imagery(
+            filename_prefix, precomputed_image=image, slice_axis=slice_axis, display_range=display_range, **kwargs
+        )
         self.save_segmentation_masks(
             filename_prefix,
             precomputed_masks=masks,

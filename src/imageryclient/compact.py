@@ -5,7 +5,6 @@ An id takes 8 bytes at each voxel; a cutout holds few enough ids that their plac
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,10 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ArgumentError
+from .ids import distinct
 
 __all__ = ["Extents", "compact_labels", "extents", "integers", "looked_up", "occurring", "renamed"]
 
 _CHUNK = 1 << 22  # voxels looked at in one go, which bounds the temporary arrays
+_BLOCK = 1 << 15  # voxels whose temporary arrays stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ def extents(labels: NDArray[Any], largest: int) -> Extents:
     >>> found.box(2), int(found.counts[2])
     ((slice(0, 2, None), slice(1, 3, None)), 3)
     """
+    if labels.ndim == 0:  # a cutout of a single voxel
+        counts = np.bincount(labels.reshape(1), minlength=largest + 1)
+        none = np.zeros((largest + 1, 0), np.int64)
+        return Extents(none, none, counts)
     c_order = bool(labels.flags.c_contiguous)
     block = labels if c_order else np.asfortranarray(labels).T
     outer, length = block.shape[:-1], block.shape[-1]
@@ -181,27 +186,49 @@ def compact_labels(segmentation: NDArray[Any], include_null: bool) -> tuple[NDAr
     ([50, 70], [[0, 2], [1, 2]], dtype('uint8'))
     """
     flat, order = _in_memory_order(segmentation)
-    found: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.uint64]]] = []
-    for first in range(0, flat.size, _CHUNK):
-        part = flat[first : first + _CHUNK]
-        starts = np.concatenate([[0], np.flatnonzero(part[1:] != part[:-1]) + 1])
-        values = part[starts]
-        if values.dtype.kind == "i" and values.min() < 0:
-            raise ArgumentError(f"ids must not be negative; the segmentation holds {int(values.min())}")
-        numbered, mapping = fastremap.renumber(values.astype(np.uint64), preserve_zero=False, in_place=True)
-        keys = np.zeros(len(mapping), np.uint64)
-        keys[np.fromiter(mapping.values(), np.intp, len(mapping)) - 1] = np.fromiter(
-            mapping.keys(), np.uint64, len(mapping)
-        )
-        sizes = np.diff(starts, append=part.size).astype(np.int32)
-        found.append((numbered, sizes, keys))
-    ids = np.unique(np.concatenate([np.zeros(0, np.uint64), *(keys for _, _, keys in found)]))
+    parts = [_renumbered(flat[first : first + _CHUNK]) for first in range(0, flat.size, _CHUNK)]
+    ids = distinct(np.concatenate([np.zeros(0, np.uint64), *(part.keys for part in parts)]))
     ids = ids if include_null else ids[ids > 0]
-    labels = np.zeros(flat.size, _small(len(ids)))
-    for first, (numbered, sizes, keys) in zip(itertools.count(0, _CHUNK), found, strict=False):
-        table = np.zeros(len(keys) + 1, labels.dtype)
-        table[1:] = np.searchsorted(ids, keys) + 1
+    labels = np.empty(flat.size, _small(len(ids)))
+    at = 0
+    for part in parts:
+        table = np.zeros(len(part.keys) + 1, labels.dtype)
+        table[1:] = np.searchsorted(ids, part.keys) + 1
         if not include_null:
-            table[1:][keys == 0] = 0
-        labels[first : first + _CHUNK] = np.repeat(table[numbered], sizes)
+            table[1:][part.keys == 0] = 0
+        values, done = table.take(part.numbers), 0
+        for sizes in part.sizes:
+            block = np.repeat(values[done : done + sizes.size], sizes)
+            labels[at : at + block.size] = block
+            at, done = at + block.size, done + sizes.size
     return ids, labels.reshape(segmentation.shape, order=order)
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Runs of one id in a part of a segmentation: numbers from 1, the id `keys[number - 1]` of each, and lengths."""
+
+    numbers: NDArray[np.uint64]
+    keys: NDArray[np.uint64]
+    sizes: list[NDArray[np.int32]]
+
+
+def _renumbered(part: NDArray[Any]) -> _Runs:
+    values, sizes = [], []
+    differs = np.ones(min(part.size, _BLOCK) + 1, np.bool_)
+    for first in range(0, part.size, _BLOCK):
+        block = part[first : first + _BLOCK]
+        np.not_equal(block[1:], block[:-1], out=differs[1 : block.size])
+        differs[block.size] = True
+        edges = np.flatnonzero(differs[: block.size + 1])
+        values.append(block.take(edges[:-1]))
+        sizes.append((edges[1:] - edges[:-1]).astype(np.int32))
+    ids = np.concatenate(values)
+    if ids.dtype.kind == "i" and ids.min() < 0:
+        raise ArgumentError(f"ids must not be negative; the segmentation holds {int(ids.min())}")
+    numbers, mapping = fastremap.renumber(ids.astype(np.uint64, copy=False), preserve_zero=False, in_place=True)
+    keys = np.zeros(len(mapping), np.uint64)
+    keys[np.fromiter(mapping.values(), np.intp, len(mapping)) - 1] = np.fromiter(
+        mapping.keys(), np.uint64, len(mapping)
+    )
+    return _Runs(numbers, keys, sizes)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .geometry import TOLERANCE, Box, IntTriple
 
-__all__ = ["Coverage", "outside_of"]
+__all__ = ["Coverage", "PixelCoverage", "outside_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,45 @@ class Coverage:
             centers = (np.arange(self.box.start[axis], self.box.stop[axis]) + 0.5) * ratio + TOLERANCE
             inside.append((centers >= gap.start[axis]) & (centers < gap.stop[axis]))
         return inside
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelCoverage:
+    """Which pixels of a section come from data.
+
+    Parameters
+    ----------
+    outside, absent : numpy.ndarray
+        bool, axes (right, down): pixels outside the layer, and in chunks that were never written.
+
+    Examples
+    --------
+    >>> PixelCoverage(np.array([[True], [False]]), np.array([[False], [False]])).describe()
+    '50 % of its pixels lie outside the data'
+    """
+
+    outside: NDArray[np.bool_]
+    absent: NDArray[np.bool_]
+
+    @property
+    def fraction(self) -> float:
+        """The share of the pixels that come from data, 0 to 1."""
+        return float(self.mask().mean())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every pixel comes from data."""
+        return not self.outside.any() and not self.absent.any()
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Give a boolean array, axes (right, down), True where a pixel comes from data."""
+        return ~(self.outside | self.absent)
+
+    def describe(self) -> str:
+        """Say in words what is missing; empty when nothing is."""
+        named = ((self.outside, "outside the data"), (self.absent, "in chunks that were never written"))
+        parts = [f"{100 * lost.mean():.3g} % of its pixels lie {where}" for lost, where in named if lost.any()]
+        return " and ".join(parts)
 
 
 def outside_of(box: Box, bounds: Box) -> tuple[Box, ...]:

@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .cutout import Cutout
-from .dataset import Dataset, Wanted
 from .errors import ArgumentError
-from .ids import to_int64
+from .files.record import AskedIds
+from .ids import distinct, to_int64
 from .layers import Layer, Mip
+from .lookups import Lookups
 from .masks import SegmentationMasks
 from .place import Place
 from .reading import Missing
-from .volumes import SegmentationVolume
+from .volumes import Block, IdsWanted, SegmentationVolume
 
-__all__ = ["Cutouts"]
+__all__ = ["Cutouts", "asked_ids", "is_versioned"]
 
 
-class Cutouts(Dataset):
+class Cutouts(Lookups):
     """A dataset that gives cutouts, as arrays, as masks and as `Cutout`."""
 
     def image_cutout(
@@ -90,6 +91,7 @@ class Cutouts(Dataset):
         convert_to_int64: bool = True,
         *,
         missing: Missing | None = None,
+        follow: bool = False,
     ) -> NDArray[Any]:
         """Cut out the segmentation.
 
@@ -102,6 +104,9 @@ class Cutouts(Dataset):
             objects, and 0 elsewhere. Ids may be Python or numpy integers, text, or a pandas column.
         timestamp : datetime, float, str, optional
             Moment to see the objects at; by default the client's.
+        follow : bool
+            Whether an id that is not valid at the moment gives way to the objects that have its voxels in the cutout
+            then; a warning says which. For proofread segmentations.
         convert_to_int64 : bool
             Whether to give int64 when the ids fit it, which all of CAVE's do.
 
@@ -119,8 +124,9 @@ class Cutouts(Dataset):
             If the server refuses the token, or asks for one and there is none.
         """
         place = Place(bounds, self._resolution_of(resolution), bbox_size, image_size)
-        segmentation = self._segmentation(place, root_ids, mip, timestamp, scale_to_bounds, missing)
-        return to_int64(segmentation) if convert_to_int64 else segmentation
+        block = self._segmentation(place, root_ids, mip, timestamp, scale_to_bounds, missing, follow)
+        ids = np.squeeze(block.data)
+        return to_int64(ids, block.largest) if convert_to_int64 else ids
 
     def split_segmentation_cutout(
         self,
@@ -135,12 +141,13 @@ class Cutouts(Dataset):
         scale_to_bounds: bool | None = None,
         *,
         missing: Missing | None = None,
+        follow: bool = False,
     ) -> SegmentationMasks:
         """Cut out the segmentation as one mask for each id.
 
         Parameters
         ----------
-        bounds, root_ids, bbox_size, image_size, mip, resolution, timestamp, scale_to_bounds, missing
+        bounds, root_ids, bbox_size, image_size, mip, resolution, timestamp, scale_to_bounds, missing, follow
             As for `segmentation_cutout`.
         include_null_root : bool
             Whether 0, where there is no object, gets a mask too.
@@ -151,8 +158,8 @@ class Cutouts(Dataset):
             A mapping of ids (Python ints) to boolean arrays of the cutout's shape.
         """
         place = Place(bounds, self._resolution_of(resolution), bbox_size, image_size)
-        segmentation = self._segmentation(place, root_ids, mip, timestamp, scale_to_bounds, missing)
-        return SegmentationMasks(segmentation, include_null_root=include_null_root)
+        block = self._segmentation(place, root_ids, mip, timestamp, scale_to_bounds, missing, follow)
+        return SegmentationMasks(np.squeeze(block.data), include_null_root=include_null_root)
 
     def image_and_segmentation_cutout(
         self,
@@ -170,6 +177,7 @@ class Cutouts(Dataset):
         convert_to_int64: bool = True,
         *,
         missing: Missing | None = None,
+        follow: bool = False,
     ) -> tuple[NDArray[Any], NDArray[Any] | SegmentationMasks]:
         """Cut out imagery and segmentation, aligned voxel for voxel.
 
@@ -179,7 +187,7 @@ class Cutouts(Dataset):
             As for `image_cutout`.
         image_mip, segmentation_mip : int, optional
             Scales to read.
-        root_ids, timestamp, convert_to_int64
+        root_ids, timestamp, follow, convert_to_int64
             As for `segmentation_cutout`.
         resize : bool
             Whether to give both on one grid: along each axis the finer of the two.
@@ -198,7 +206,7 @@ class Cutouts(Dataset):
         """
         place = Place(bounds, self._resolution_of(resolution), bbox_size)
         image, segmentation = self._layers.get("imagery", "segmentation")
-        wanted = self._wanted(root_ids, timestamp)
+        wanted = self._wanted(root_ids, timestamp, follow)
         pair = [
             (image, image.scale(image_mip), None),
             (segmentation, segmentation.scale(segmentation_mip), wanted),
@@ -210,7 +218,7 @@ class Cutouts(Dataset):
         picture, ids = (np.squeeze(block.data) for block in blocks)
         if split_segmentations:
             return picture, SegmentationMasks(ids, include_null_root=include_null_root)
-        return picture, to_int64(ids) if convert_to_int64 else ids
+        return picture, to_int64(ids, blocks[1].largest) if convert_to_int64 else ids
 
     def cutout(
         self,
@@ -218,6 +226,7 @@ class Cutouts(Dataset):
         size: ArrayLike = (512, 512),
         *,
         bounds: ArrayLike | None = None,
+        around: Any = None,
         units: Literal["voxels", "nm"] = "voxels",
         mip: Mip = None,
         image_mip: Mip = None,
@@ -226,6 +235,7 @@ class Cutouts(Dataset):
         root_ids: Any = "all",
         timestamp: Any = None,
         missing: Missing | None = None,
+        follow: bool = False,
     ) -> Cutout:
         """Cut out whatever layers the client has, on one grid, and keep what they are.
 
@@ -237,6 +247,9 @@ class Cutouts(Dataset):
             Two or three numbers; two make one section.
         bounds : array_like, optional
             Lower and upper corner, in place of a centre and a size.
+        around : int, optional
+            An object, in place of a centre and a size: the box that `bounds_of` gives for it, at the finest scale at
+            which the cutout takes no more than 256 MiB, unless a mip is given.
         units : {"voxels", "nm"}
             What `center`, `size` and `bounds` count: voxels of `resolution`, or nm.
         mip : int, optional
@@ -245,7 +258,7 @@ class Cutouts(Dataset):
             Scales of the layers apart.
         resolution : array_like, optional
             nm per voxel of the numbers; by default the client's.
-        root_ids, timestamp, missing
+        root_ids, timestamp, missing, follow
             As for `segmentation_cutout`.
 
         Returns
@@ -255,26 +268,24 @@ class Cutouts(Dataset):
         """
         if units not in ("voxels", "nm"):
             raise ArgumentError(f"units must be 'voxels' or 'nm'; got {units!r}")
-        if (center is None) == (bounds is None):
-            raise ArgumentError("give either a centre, with a size, or bounds")
+        if sum(given is not None for given in (center, bounds, around)) != 1:
+            raise ArgumentError(
+                "give either a centre, with a size, or bounds, or around= and an object: one of the three"
+            )
         unit = (1.0, 1.0, 1.0) if units == "nm" else self._resolution_of(resolution)
-        place = Place(bounds, unit) if center is None else Place(center, unit, bbox_size=size)
-        layers = {layer.name: layer for layer in self._layers.get(*self._layers.names)}
-        wanted = self._wanted(root_ids, timestamp)
-        pairs: list[Wanted] = []
-        if "imagery" in layers:
-            image_scale = layers["imagery"].scale(mip if image_mip is None else image_mip)
-            pairs.append((layers["imagery"], image_scale, None))
-        if "segmentation" in layers:
-            segmentation = layers["segmentation"]
-            if mip is None or segmentation_mip is not None or not pairs:
-                scale = segmentation.scale(mip if segmentation_mip is None else segmentation_mip)
-            else:
-                scale = segmentation.scale_for(pairs[0][1].resolution)
-            pairs.append((segmentation, scale, wanted))
+        wanted = self._wanted(root_ids, timestamp, follow)
+        if around is not None:
+            box, fitting = self._around(around, wanted, missing)
+            place = Place(box, unit)
+            if mip is None and image_mip is None and segmentation_mip is None:
+                mip = fitting
+        else:
+            place = Place(bounds, unit) if center is None else Place(center, unit, bbox_size=size)
+        pairs = self._pairs(mip, image_mip, segmentation_mip, wanted)
+        layers = {layer.name: layer for layer, _, _ in pairs}
         blocks = dict(zip(layers, self._read_joined(place, pairs, missing), strict=True))
         picture, ids = blocks.get("imagery"), blocks.get("segmentation")
-        versioned = ids is not None and _is_versioned(layers["segmentation"])
+        versioned = ids is not None and is_versioned(layers["segmentation"])
         return Cutout(
             image=None if picture is None else picture.data,
             segmentation=None if ids is None else ids.data,
@@ -283,6 +294,7 @@ class Cutouts(Dataset):
             coverage={name: block.coverage for name, block in blocks.items()},
             sources={name: layer.volume.source for name, layer in layers.items()},
             mips={layer.name: scale.mip for layer, scale, _ in pairs},
+            root_ids="all" if ids is None else asked_ids(wanted, ids.data),
         )
 
     def _segmentation(
@@ -293,12 +305,22 @@ class Cutouts(Dataset):
         timestamp: Any,
         scale_to_bounds: bool | None,
         missing: Missing | None,
-    ) -> NDArray[np.uint64]:
+        follow: bool,
+    ) -> Block:
         (layer,) = self._layers.get("segmentation")
-        wanted = self._wanted(root_ids, timestamp)
+        wanted = self._wanted(root_ids, timestamp, follow)
         (block,) = self._read_apart(place, [(layer, layer.scale(mip), wanted)], scale_to_bounds, missing)
-        return np.squeeze(block.data)
+        return block
 
 
-def _is_versioned(layer: Layer) -> bool:
+def asked_ids(wanted: IdsWanted, found: NDArray[np.uint64]) -> AskedIds:
+    """Give the ids asked for; where others took the place of some, those that are there."""
+    if not isinstance(wanted.root_ids, np.ndarray):
+        return wanted.root_ids
+    ids = distinct(found[found > 0]) if wanted.follow else wanted.root_ids
+    return tuple(ids.tolist())
+
+
+def is_versioned(layer: Layer) -> bool:
+    """Tell whether a layer is a segmentation that changes over time."""
     return isinstance(layer.volume, SegmentationVolume) and layer.volume.versioned

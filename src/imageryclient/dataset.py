@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .cachefolder import CacheFolder
-from .cave import Datastack
+from .cave.datastack import Datastack
+from .cloudpath import cloudvolume_path
 from .errors import ArgumentError, MissingExtraError
 from .geometry import Region, Resolution, as_resolution
 from .ids import parse_root_ids
 from .layers import Layer, LayerName, Layers, Mip, Source, token_finder
-from .moment import now, parse_moment, unix_seconds
+from .moment import is_settled, now, parse_moment, unix_seconds
 from .place import Place, bbox_size_of
 from .reading import Missing, Policy, Reading, parse_missing, read_layers
 from .scales import Scale
@@ -36,8 +37,8 @@ class Dataset:
         resolution: ArrayLike | Literal["image", "segmentation"] | None = None,
         segmentation: bool = True,
         imagery: bool = True,
-        image_source: str | PathLike[str] | None = None,
-        segmentation_source: str | PathLike[str] | None = None,
+        image_source: Any = None,
+        segmentation_source: Any = None,
         image_mip: Mip = None,
         segmentation_mip: Mip = None,
         auth_token: str | None = None,
@@ -47,6 +48,7 @@ class Dataset:
         memory_limit: int | None = None,
         timeout: float = 30.0,
         cache_dir: str | PathLike[str] | None = None,
+        voxel_offset: ArrayLike | None = None,
         **unknown: object,
     ) -> None:
         _refuse(unknown)
@@ -57,9 +59,14 @@ class Dataset:
             if segmentation_source is None and segmentation:
                 segmentation_source = self._datastack.segmentation_source()
         self._auth_token = auth_token
+        shape = None if resolution is None or isinstance(resolution, str) else as_resolution(resolution)
+        image = _opened(image_source, shape, voxel_offset)
+        labels = _opened(segmentation_source, shape, voxel_offset, segmentation=True)
+        if voxel_offset is not None and not any(map(_holds_arrays, (image, labels))):
+            raise ArgumentError("voxel_offset= says where an array begins, but no source is an array")
         self._layers = Layers(
-            Source(image_source, image_mip, bool(imagery)),
-            Source(segmentation_source, segmentation_mip, bool(segmentation)),
+            Source(image, image_mip, bool(imagery)),
+            Source(labels, segmentation_mip, bool(segmentation)),
             token_finder(auth_token, self._datastack),
             Patience(timeout=timeout, connect_timeout=min(timeout, Patience().connect_timeout)),
             None if cache_dir is None else CacheFolder(cache_dir),
@@ -75,6 +82,7 @@ class Dataset:
         self._timestamp = now() if frozen else timestamp
         self._moment = None if timestamp is None else parse_moment(self._timestamp)
         self._policy = Policy(parse_missing(missing), memory_limit)
+        self._cloudvolumes: dict[LayerName, Any] = {}
 
     def _parse_resolution(self, resolution: Any) -> Resolution | LayerName:
         if resolution is None:
@@ -92,12 +100,12 @@ class Dataset:
 
     @property
     def image_source(self) -> str | None:
-        """Source string of the imagery."""
+        """Source string of the imagery; of an array, its name."""
         return self._layers.source("imagery")
 
     @property
     def segmentation_source(self) -> str | None:
-        """Source string of the segmentation."""
+        """Source string of the segmentation; of an array, its name."""
         return self._layers.source("segmentation")
 
     @property
@@ -126,31 +134,47 @@ class Dataset:
 
     @property
     def image_cv(self) -> Any:
-        """A new `cloudvolume.CloudVolume` of the imagery; None if the client was made with `imagery=False`."""
+        """The imagery's `cloudvolume.CloudVolume`, made once; None if the client was made with `imagery=False`.
+
+        Raises
+        ------
+        MissingExtraError
+            If cloud-volume is not installed.
+        ArgumentError
+            If the imagery is an array.
+        SourceError
+            If it lies where CloudVolume does not read.
+        """
         return self._cloudvolume("imagery")
 
     @property
     def segmentation_cv(self) -> Any:
-        """A new `cloudvolume.CloudVolume` of the segmentation; None if made with `segmentation=False`."""
+        """The segmentation's `cloudvolume.CloudVolume`, as `image_cv`; None if made with `segmentation=False`."""
         return self._cloudvolume("segmentation")
 
     def _cloudvolume(self, name: LayerName) -> Any:
         if name not in self._layers.names:
             return None
+        if name in self._cloudvolumes:
+            return self._cloudvolumes[name]
+        path = self._layers.path(name)
+        if path is None:
+            raise ArgumentError(f"the {name} of this client is an array or a volume at hand, not a CloudVolume")
         try:
             from cloudvolume import CloudVolume
         except ImportError:
             raise MissingExtraError(
                 "a CloudVolume object needs cloud-volume: pip install 'imageryclient[cloudvolume]'"
             ) from None
-        return CloudVolume(
-            self._layers.source(name),
+        made = CloudVolume(
+            cloudvolume_path(path),
             bounded=False,
             fill_missing=True,
             progress=False,
             use_https=True,
             secrets=self._layers.token(name),
         )
+        return self._cloudvolumes.setdefault(name, made)
 
     def image_bbox_size_from_dimensions(
         self, image_size: ArrayLike, mip: Mip = None, resolution: ArrayLike | None = None
@@ -221,11 +245,11 @@ class Dataset:
             return layer.default.resolution
         return self._default_resolution
 
-    def _wanted(self, root_ids: Any, timestamp: Any) -> IdsWanted:
+    def _wanted(self, root_ids: Any, timestamp: Any, follow: bool = False) -> IdsWanted:
         """Fix the ids and the one moment of a call: the call's, the client's, the CAVEclient's now, or the present."""
         present = now()
         moment = self._moment or self._version() or present if timestamp is None else parse_moment(timestamp)
-        return IdsWanted(parse_root_ids(root_ids), moment, pinned=moment < present)
+        return IdsWanted(parse_root_ids(root_ids), moment, is_settled(moment, present), bool(follow))
 
     def _version(self) -> datetime | None:
         """Give the moment of the CAVEclient's version, as it is now; None where there is none."""
@@ -234,6 +258,25 @@ class Dataset:
     def __repr__(self) -> str:
         sources = ", ".join(f"{name} {self._layers.source(name)}" for name in self._layers.names)
         return f"<ImageryClient: {sources}>"
+
+
+def _opened(
+    source: Any, resolution: Resolution | None, voxel_offset: ArrayLike | None, segmentation: bool = False
+) -> str | PathLike[str] | Volume | None:
+    """Give a source string or a volume as it is, and an array as a volume."""
+    if source is None or isinstance(source, (str, PathLike)):
+        return source
+    if not hasattr(source, "shape") and isinstance(source, Volume):
+        return source
+    from .volumes.memory import open_arrays
+
+    return open_arrays(source, resolution, voxel_offset, segmentation=segmentation)
+
+
+def _holds_arrays(source: object) -> bool:
+    from .volumes.memory import MemoryVolume
+
+    return isinstance(source, MemoryVolume)
 
 
 def _refuse(unknown: dict[str, object]) -> None:

@@ -25,6 +25,13 @@
 Messages say what was asked, what there is, and what to do. No message ever holds a token.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .cave.lineage import AbsentId
+
 __all__ = [
     "AccessError",
     "ArgumentError",
@@ -80,7 +87,9 @@ class FormatError(SourceError):
 
 
 class MissingDataError(ImageryError, LookupError):
-    """Voxels or ids that are not there, raised when `missing="raise"`."""
+    """Voxels or ids that are not there, raised when `missing="raise"`; `absent` says why ids are not."""
+
+    absent: tuple[AbsentId, ...] = ()
 
 
 class DamagedDataError(ImageryError, OSError):
@@ -118,4 +127,11 @@ class MissingDataWarning(ImageryWarning):
 
 
 class IdWarning(ImageryWarning):
-    """Ids that are absent, out of date, or too large for the dtype asked for."""
+    """Ids that are absent, out of date, or too large for the dtype asked for; `absent` says why each is not there."""
+
+    absent: tuple[AbsentId, ...] = ()
+
+    @property
+    def stale(self) -> tuple[AbsentId, ...]:
+        """Those of `absent` that are ids of objects, but not at the moment."""
+        return tuple(one for one in self.absent if one.stale)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ArgumentError, IdWarning
 
-__all__ = ["Ids", "RootIds", "as_ids", "parse_ids", "parse_root_ids", "to_int64"]
+__all__ = ["Ids", "RootIds", "as_ids", "distinct", "parse_ids", "parse_root_ids", "to_int64"]
 
 Ids = NDArray[np.uint64]
 RootIds = Literal["all"] | None | Ids
-_INT64_MAX = np.uint64(np.iinfo(np.int64).max)
+Integer = TypeVar("Integer", bound=np.integer[Any])
+_INT64_MAX = int(np.iinfo(np.int64).max)
 
 
 def parse_root_ids(value: Any) -> RootIds:
@@ -95,8 +96,24 @@ def _one(item: Any) -> int:
     return number
 
 
-def to_int64(segmentation: Ids) -> NDArray[np.int64] | Ids:
+def distinct(numbers: NDArray[Integer]) -> NDArray[Integer]:
+    """Give each number once, sorted. `np.unique` would load masked arrays, at a tenth of all that importing takes.
+
+    Examples
+    --------
+    >>> distinct(np.array([[7, 5], [5, 9]], dtype=np.uint64))
+    array([5, 7, 9], dtype=uint64)
+    """
+    ordered = np.sort(numbers, axis=None)
+    first = np.ones(ordered.shape, dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
+
+
+def to_int64(segmentation: Ids, largest: int | None = None) -> NDArray[np.int64] | Ids:
     """Give the same ids as int64 when they all fit, else unchanged with an `IdWarning`.
+
+    Where it is known that none exceeds `largest`, they need not be looked through.
 
     Examples
     --------
@@ -105,11 +122,9 @@ def to_int64(segmentation: Ids) -> NDArray[np.int64] | Ids:
     """
     if segmentation.dtype != np.uint64:
         return segmentation.astype(np.int64)
-    if segmentation.size and segmentation.max() > _INT64_MAX:
-        warnings.warn(
-            f"ids up to {int(segmentation.max())} do not fit int64; returned as uint64",
-            IdWarning,
-            stacklevel=3,
-        )
+    if largest is None or largest > _INT64_MAX:
+        largest = int(segmentation.max()) if segmentation.size else 0
+    if largest > _INT64_MAX:
+        warnings.warn(f"ids up to {largest} do not fit int64; returned as uint64", IdWarning, stacklevel=3)
         return segmentation
     return segmentation.view(np.int64)

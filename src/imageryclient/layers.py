@@ -5,21 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 from os import PathLike, fspath
 from typing import Literal
 
 from numpy.typing import ArrayLike
 
 from .cachefolder import CacheFolder
-from .cave import Datastack, saved_token
+from .cave.datastack import Datastack, saved_token
 from .cloudpath import CloudPath, parse_source
 from .errors import ArgumentError
 from .geometry import Resolution
 from .pools import together
 from .scales import Scale
 from .storage import Patience
-from .volumes import SegmentationVolume, Volume, default_scale, open_volume, scale_at
+from .volumes import SegmentationVolume, Volume, default_scale, open_volume, scale_at, scale_for
 
 __all__ = ["Layer", "LayerName", "Layers", "Mip", "Source", "token_finder"]
 
@@ -29,21 +28,33 @@ Mip = int | ArrayLike | None
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a layer comes from: a source string and the mip to read by default, or nothing at all.
+    """Where a layer comes from: a source string or a volume, and the mip to read by default; or nothing at all.
 
     Parameters
     ----------
-    source : str or None
-        The source string.
+    source : str, Volume or None
+        The source string, or a volume that is open already.
     mip : int, resolution or None
         None for the first scale that holds data.
     used : bool
         False where the caller switched the layer off.
     """
 
-    source: str | PathLike[str] | None
+    source: str | PathLike[str] | Volume | None
     mip: Mip = None
     used: bool = True
+
+    @property
+    def text(self) -> str | None:
+        """The source string, or the name of the volume."""
+        if self.source is None or isinstance(self.source, str):
+            return self.source
+        return fspath(self.source) if isinstance(self.source, PathLike) else self.source.source
+
+    @property
+    def volume(self) -> Volume | None:
+        """The volume, if it is open already."""
+        return None if self.source is None or isinstance(self.source, (str, PathLike)) else self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +71,7 @@ class Layer:
 
     def scale_for(self, resolution: Resolution) -> Scale:
         """Give the coarsest scale that is as fine as `resolution` along every axis, or else the finest there is."""
-        scales = [scale for scale in self.volume.info.scales if not scale.placeholder]
-        fine = [s for s in scales if all(a <= b * (1 + 1e-6) for a, b in zip(s.resolution, resolution, strict=True))]
-        if fine:
-            return max(fine, key=lambda scale: prod(scale.resolution))
-        return min(scales, key=lambda scale: prod(scale.resolution))
+        return scale_for(self.volume.info, resolution)
 
 
 class Layers:
@@ -103,14 +110,18 @@ class Layers:
         return [name for name, source in self._sources.items() if source.used and source.source is not None]
 
     def source(self, name: LayerName) -> str | None:
-        """Give the source string of a layer."""
-        source = self._sources[name].source
-        return None if source is None else fspath(source)
+        """Give the source string of a layer; of one that was given as a volume or an array, its name."""
+        return self._sources[name].text
 
     def token(self, name: LayerName) -> str | None:
         """Give the token for a layer, None when its source asks for none."""
-        path = parse_source(self.source(name) or "")
-        return self._token_for(path) if path.middleauth else None
+        path = self.path(name)
+        return self._token_for(path) if path is not None and path.middleauth else None
+
+    def path(self, name: LayerName) -> CloudPath | None:
+        """Give the source string of a layer, taken apart; None for one that was given as a volume or an array."""
+        source = self._sources[name]
+        return None if source.volume is not None else parse_source(source.text or "")
 
     def get(self, *names: LayerName) -> list[Layer]:
         """Give layers, opening at the same time those that are not open yet.
@@ -137,11 +148,14 @@ class Layers:
             raise ArgumentError(f"this client has no {name}: pass {argument}= or a CAVEclient when making it")
 
     def _open(self, name: LayerName) -> Layer:
-        volume = open_volume(self.source(name) or "", self.token(name), self._patience, self._disk)
+        volume = self._sources[name].volume
+        if volume is None:
+            volume = open_volume(self.source(name) or "", self.token(name), self._patience, self._disk)
         if name == "segmentation" and not isinstance(volume, SegmentationVolume):
-            raise ArgumentError(
-                f"{volume.source} holds imagery, not a segmentation: its info document says type 'image'"
-            )
+            dtype = volume.info.dtype
+            whole = dtype.kind in "ui"
+            said = "info document says type 'image'" if whole else f"voxels are {dtype}, and ids are whole numbers"
+            raise ArgumentError(f"{volume.source} holds imagery, not a segmentation: its {said}")
         layer = Layer(name, volume, default_scale(volume.info, volume.source))
         return Layer(name, volume, layer.scale(self._sources[name].mip))
 

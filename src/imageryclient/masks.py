@@ -18,6 +18,8 @@ from .ids import as_ids
 
 __all__ = ["SegmentationMasks", "segmentation_masks"]
 
+_SHOWN = 10  # ids in a notebook
+
 
 class SegmentationMasks(Mapping[int, NDArray[np.bool_]]):
     """A mapping from id to mask, in ascending order of ids, which computes a mask when asked for one.
@@ -143,8 +145,7 @@ class SegmentationMasks(Mapping[int, NDArray[np.bool_]]):
     def crop(self, key: int) -> NDArray[np.bool_]:
         """Give the mask of an id within its bounding box alone."""
         label = self._label(key)
-        crop: NDArray[np.bool_] = self._labels[self.extents.box(label)] == label
-        return crop
+        return np.asarray(self._labels[self.extents.box(label)] == label)
 
     def select(self, ids: Iterable[Any]) -> SegmentationMasks:
         """Keep some of the ids, in ascending order as before; voxels of the others become 0.
@@ -185,7 +186,7 @@ class SegmentationMasks(Mapping[int, NDArray[np.bool_]]):
 
     def __getitem__(self, key: int) -> NDArray[np.bool_]:
         label = self._label(key)
-        box = self.extents.box(label)
+        box: tuple[Any, ...] = (..., *self.extents.box(label))
         mask = np.zeros(self.shape, np.bool_, order="C" if self._labels.flags.c_contiguous else "F")
         np.equal(self._labels[box], label, out=mask[box])
         return mask
@@ -212,6 +213,17 @@ class SegmentationMasks(Mapping[int, NDArray[np.bool_]]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SegmentationMasks._from_compact, (self._labels, self._ids)
+
+    def _repr_html_(self) -> str:
+        """Show the largest ids with the voxels of each."""
+        from .notebook import table
+
+        counts = self.extents.counts[1:]
+        largest = np.argsort(counts, kind="stable")[::-1][:_SHOWN].tolist()
+        rows = [[str(self._ids[n]), f"{int(counts[n]):,}"] for n in largest]
+        title = f"{len(self):,} ids in an array of {' x '.join(map(str, self.shape))}"
+        more = f"and {len(self) - len(rows):,} smaller ones" if len(self) > len(rows) else ""
+        return table(title, ["id", "voxels"], rows, more)
 
     def __repr__(self) -> str:
         shown = ", ".join(map(str, self._ids[:3].tolist())) + (", ..." if len(self) > 3 else "")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-__all__ = ["MAX_IN_FLIGHT", "decode_pool", "fetch_pool", "together"]
+from . import progress
+
+__all__ = ["MAX_IN_FLIGHT", "decode_pool", "fetch_pool", "pipelined", "together"]
 
 MAX_IN_FLIGHT = 32
+T = TypeVar("T")
+P = TypeVar("P")
+R = TypeVar("R")
 _DECODERS = max(2, min(4, os.cpu_count() or 2))
 
 
@@ -63,6 +68,61 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
     for error in errors:
         if error is not None:
             raise error
+    return results
+
+
+def pipelined(
+    items: Sequence[T],
+    at_hand: Callable[[T], P | None],
+    fetch: Callable[[T], P],
+    decode: Callable[[T, P], R],
+    decoders: ThreadPoolExecutor,
+) -> list[R]:
+    """Fetch many things at the same time and decode each as it comes; what is at hand is not fetched.
+
+    The first error is raised, and what was not begun by then is left.
+
+    Parameters
+    ----------
+    items : sequence
+        What to get.
+    at_hand, fetch : callable
+        Give what `decode` takes: without waiting, or None; and by waiting for it, in the fetching threads.
+    decode : callable
+        Turns it into a result, in the decoding threads.
+    decoders : ThreadPoolExecutor
+        These threads.
+
+    Returns
+    -------
+    list
+        A result for each item, in the order in which they were decoded.
+
+    Examples
+    --------
+    >>> sorted(pipelined([1, 2], lambda n: n if n == 2 else None, lambda n: 10, lambda n, got: got + n, decode_pool()))
+    [4, 11]
+    """
+    progress.expect(len(items))
+    decoding: list[Future[R]] = []
+    fetching: dict[Future[P], T] = {}
+    results: list[R] = []
+    try:
+        for item in items:
+            known = at_hand(item)
+            if known is None:
+                fetching[fetch_pool().submit(fetch, item)] = item
+            else:
+                decoding.append(decoders.submit(decode, item, known))
+        for fetched in as_completed(list(fetching)):
+            decoding.append(decoders.submit(decode, fetching.pop(fetched), fetched.result()))
+        for done in decoding:
+            results.append(done.result())
+            progress.advance()
+    finally:
+        futures: list[Future[Any]] = [*fetching, *decoding]
+        for waiting in futures:
+            waiting.cancel()
     return results
 
 

@@ -1,4 +1,4 @@
-"""Make the environment of the peers: imageryclient 1.0.4, cloud-volume, tensorstore; apart from ours.
+"""Make the environment of the peers: imageryclient 1.0.4, cloud-volume with its codecs, tensorstore; apart from ours.
 
 `python tests/parity/environment.py` makes it in `.peer` at the root of the checkout. Tests that compare with the
 peers use it when it is there, or the Python that IMAGERYCLIENT_PEER_PYTHON names.
@@ -12,7 +12,12 @@ import sys
 import venv
 from pathlib import Path
 
-PACKAGES = ("imageryclient==1.0.4", "cloud-volume", "caveclient", "tensorstore")
+PACKAGES = (
+    *("imageryclient==1.0.4", "cloud-volume", "caveclient", "tensorstore", "zarr>=3", "ome-zarr>=0.11", "z5py"),
+    *("compresso", "crackle-codec", "fpzip", "zfpc", "zfpy!=1.0.1.post0", "imagecodecs", "pyspng-seunglab"),
+    *("neuroglancer", "selenium"),  # with Chromium they show what links and colours really look like
+    *("obstore", "cmap", "backports.zstd"),  # with which it runs this package's source beside cloud-volume
+)
 FOLDER = Path(__file__).resolve().parents[2] / ".peer"
 
 

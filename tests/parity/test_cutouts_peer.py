@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imageryclient.cave.node_ids import NodeLayout
 from imageryclient.demo.history import History
 from imageryclient.demo.server import DEMO_TOKEN, DemoServer
 from imageryclient.demo.writer import Layout, downsample_image, downsample_labels, write_precomputed
 from imageryclient.errors import ImageryWarning
-from imageryclient.node_ids import NodeLayout
 from parity.cutouts_driver import run
 
 pytestmark = pytest.mark.peer

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imageryclient.color import discrete_colors, rgb_bytes
-from imageryclient.export import save_imagery_slices, save_mask_slices
-from imageryclient.figure import stack_images
-from imageryclient.overlay import composite_overlay
+from imageryclient.files.export import save_imagery_slices, save_mask_slices
+from imageryclient.painting.color import discrete_colors, rgb_bytes
+from imageryclient.painting.figure import stack_images
+from imageryclient.painting.overlay import composite_overlay
 
 pytestmark = pytest.mark.peer
 DRIVER = Path(__file__).with_name("overlay_driver.py")

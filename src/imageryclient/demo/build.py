@@ -21,9 +21,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cave.node_ids import NodeLayout
 from ..errors import ArgumentError, NotFoundError
 from ..geometry import IntTriple, Resolution, as_resolution
-from ..node_ids import NodeLayout
 from ..scales import Sharding
 from .history import History
 from .phantom import fragment, make_phantom

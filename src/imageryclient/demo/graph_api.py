@@ -1,8 +1,10 @@
 """PyChunkedGraph's HTTP interface, version 1, over a `History`: the calls that read, not those that edit.
 
-Answers are those of PyChunkedGraph 2 and 3, also where they are unkind: `roots_binary` gives 0 for ids that it
-does not know and for moments before the graph was made, and unknown roots have no leaves. Errors are JSON with
-`code`, `message`, `timestamp` and `duration`; what it does not foresee is a 500.
+Answers are those of PyChunkedGraph 2 and 3, also where they are unkind. `roots_binary` gives 0 for ids that it does
+not know, but the ids themselves where it knows none of them, as before the graph was made. Unknown roots have no
+leaves, and no timestamps: a question about some of them fails, one about nothing else is answered with an empty list.
+`is_latest_roots` does not count edits at the very moment. Errors are JSON with `code`, `message`, `timestamp` and
+`duration`; what it does not foresee is a 500.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ class GraphApi:
             ("POST", "root_timestamps"): self._root_timestamps,
             ("GET", "past_id_mapping"): self._past_ids,
             ("POST", "lineage_graph_multiple"): self._lineage,
+            ("GET", "valid_nodes"): self._valid,
             ("GET", "oldest_timestamp"): self._oldest,
         }
 
@@ -103,14 +106,15 @@ class GraphApi:
         moment = _moment(request)
         layer = int(request.arguments.get("stop_layer", self.history.layout.n_layers))
         if moment < self.history.oldest:
-            return np.where(self.history.layout.layer_of(ids) >= layer, ids, 0).astype(np.uint64)
-        return self.history.roots(ids, moment, stop_layer=layer, absent="zero")
+            return ids
+        roots = self.history.roots(ids, moment, stop_layer=layer, absent="zero")
+        return roots if roots.any() else ids
 
     def _node(self, request: Request, node: int, what: str) -> Reply:
         if what == "leaves":
             return self._reply(request, {"leaf_ids": self._leaves(request, node)})
         (root,) = self._roots_of(np.array([node], np.uint64), request).tolist()
-        if root == 0:
+        if self.history.layout.layer_of(root) < int(request.arguments.get("stop_layer", self.history.layout.n_layers)):
             raise RuntimeError(f"Cannot find root id {node}")
         return self._reply(request, {"root_id": root})
 
@@ -130,18 +134,39 @@ class GraphApi:
             return np.empty(0, np.uint64)
 
     def _is_latest(self, request: Request) -> Reply:
-        latest = self.history.is_latest(_ids(request, "node_ids"), _moment(request))
-        return self._reply(request, {"is_latest": latest.tolist()})
+        return self._reply(request, {"is_latest": self._latest(_ids(request, "node_ids"), request).tolist()})
+
+    def _latest(self, roots: NDArray[np.uint64], request: Request) -> NDArray[np.bool_]:
+        moment = np.floor(_moment(request) * 1000) / 1000
+        return self.history.is_latest(roots, float(np.nextafter(moment, -np.inf)))
 
     def _root_timestamps(self, request: Request) -> Reply:
         roots = _ids(request, "node_ids")
         moment = _moment(request)
         if request.arguments.get("latest", "false").lower() in ("true", "1"):
-            # A root that is current at the moment lasts at least until then.
-            times = np.minimum(self.history.end_timestamps(roots), moment)
-        else:
-            times = self.history.root_timestamps(roots)
+            ends = self.history.end_timestamps(roots)
+            current = self._latest(roots, request)
+            if np.any(~current & (ends >= moment)):
+                raise IndexError("pop from an empty deque")  # its words for roots that are made later
+            return self._reply(request, {"timestamp": np.where(current, moment, ends).tolist()})
+        known = self._known(roots)
+        times = self.history.root_timestamps(roots if known.any() else roots[known])
         return self._reply(request, {"timestamp": times.tolist()})
+
+    def _known(self, nodes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        return np.asarray(self.history.roots(nodes, absent="zero") != 0)
+
+    def _valid(self, request: Request) -> Reply:
+        """Give the nodes that were made or retired in a span of time."""
+        nodes = _ids(request, "node_ids")
+        nodes = nodes[self._known(nodes)]
+        begin, end = _moment(request, "start_timestamp", 0.0), _moment(request, "end_timestamp", time.time())
+        roots = self.history.layout.layer_of(nodes) == self.history.layout.n_layers
+        made, gone = np.full((2, nodes.size), [[self.history.oldest], [np.inf]])
+        made[roots] = self.history.root_timestamps(nodes[roots])
+        gone[roots] = self.history.end_timestamps(nodes[roots])
+        inside = ((begin <= made) & (made < end)) | ((begin <= gone) & (gone < end))
+        return self._reply(request, {"valid_roots": nodes[inside]})
 
     def _past_ids(self, request: Request) -> Reply:
         roots = _ids(request, "root_ids").tolist()

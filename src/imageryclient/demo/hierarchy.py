@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cave.node_ids import NodeLayout
 from ..errors import ArgumentError
-from ..node_ids import NodeLayout
 
 __all__ = ["Hierarchy"]
 

@@ -14,9 +14,9 @@ from typing import Literal, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..cave.node_ids import NodeLayout
 from ..errors import ArgumentError, BoundsError, MissingDataError
 from ..ids import as_ids
-from ..node_ids import NodeLayout
 from .hierarchy import Hierarchy
 from .history_files import Stored, restore, store
 from .lineage import Descent, Lineage

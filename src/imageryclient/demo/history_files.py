@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cave.node_ids import NodeLayout
 from ..errors import FormatError, ImageryError, NotFoundError
-from ..node_ids import NodeLayout
 from .operations import Operation
 
 __all__ = ["Stored", "restore", "store"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..node_ids import NodeLayout
+from ..cave.node_ids import NodeLayout
 from .proofreading import Kind, Plan
 
 __all__ = ["Operation", "perform"]

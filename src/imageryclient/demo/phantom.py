@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cave.node_ids import NodeLayout
 from ..errors import ArgumentError
 from ..geometry import IntTriple, Resolution, as_resolution
-from ..node_ids import NodeLayout
 from .neuropil import Strands, grow
 from .noise import Drift
 from .sections import Cells, cut

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..cave import open_datastack
+from ..cave.datastack import open_datastack
 from ..client import ImageryClient
 from ..errors import NotFoundError
 from ..geometry import as_resolution
-from ..overlay import composite_overlay
+from ..painting.overlay import composite_overlay
 from ..volumes import default_scale, open_volume
 from .build import build_phantom
 from .server import DemoServer
@@ -35,7 +35,7 @@ def run_tutorial(folder: Path, output: Path, say: Callable[[str], object]) -> No
     say : callable
         Is told, line by line, what was done.
     """
-    from ..export import save_png_atomic
+    from ..files.export import save_png_atomic
 
     begin = time.perf_counter()
     if (folder / "demo.json").exists():

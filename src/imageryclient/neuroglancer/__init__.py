@@ -3,6 +3,7 @@
 - `links`: a link taken apart, and made.
 - `views`: what a viewer shows.
 - `states`: the JSON state of a viewer, of today and of older ones, read as a view.
+- `sources`: source strings as a viewer takes them.
 - `colors`: the colours Neuroglancer gives to segments.
 
 What the formats say is taken from Neuroglancer's sources (github.com/google/neuroglancer) and from links in the wild.

@@ -85,7 +85,7 @@ def _turned(value: NDArray[np.uint32], bits: int) -> NDArray[np.uint32]:
 
 
 def _bytes(color: Any) -> NDArray[np.uint8]:
-    from ..color import rgb_bytes
+    from ..painting.color import rgb_bytes
 
     rgb: NDArray[np.uint8] = rgb_bytes([color])[0]
     return rgb

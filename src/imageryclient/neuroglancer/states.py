@@ -139,7 +139,7 @@ def _layer(layer: Mapping[str, Any], number: int) -> LayerView:
         hides_all=layer.get("ignoreNullVisibleSet", True) is False,
         contrast=_contrast(layer),
         opacity=_number(layer.get("opacity", 0.5), f"{where}.opacity"),
-        timestamp=None if timestamp is None else _number(timestamp, f"{where}.timestamp"),
+        timestamp=None if timestamp in (None, "") else _seconds(timestamp, f"{where}.timestamp"),
     )
 
 
@@ -249,6 +249,13 @@ def _number(value: Any, name: str) -> float:
     return float(value)
 
 
+def _seconds(value: Any, name: str) -> float:
+    """Read unix seconds or, as some viewers write, milliseconds; as a number or as text."""
+    text = value.strip() if isinstance(value, str) else ""
+    number = float(text) if text.replace(".", "", 1).isdecimal() else _number(value, name)
+    return number / 1000 if number > 1e11 else number
+
+
 def _quaternion(value: Any, name: str) -> tuple[float, float, float, float]:
     if value is None:
         return UNTURNED
@@ -256,6 +263,8 @@ def _quaternion(value: Any, name: str) -> tuple[float, float, float, float]:
     length = math.sqrt(x * x + y * y + z * z + w * w)
     if length == 0:
         raise ArgumentError(f"the state's '{name}' must be a rotation; it is all zeros")
+    if abs(length - 1) < 1e-12:  # as a link of ours has it, which should give back its numbers
+        return x, y, z, w
     return x / length, y / length, z / length, w / length
 
 

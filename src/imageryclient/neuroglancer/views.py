@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ..errors import ArgumentError
 from ..geometry import Resolution
+from ..section import UNTURNED, Quaternion
 
 __all__ = ["UNTURNED", "Kind", "LayerView", "View"]
 
 Kind = Literal["image", "segmentation", "annotation", "other"]
-UNTURNED = (0.0, 0.0, 0.0, 1.0)
 _AXES = ("x", "y", "z")
 
 
@@ -100,7 +100,7 @@ class View:
     center: tuple[float, float, float]
     voxel_size: Resolution
     nm_per_pixel: float
-    orientation: tuple[float, float, float, float] = UNTURNED
+    orientation: Quaternion = UNTURNED
     layout: str = "4panel"
     layers: tuple[LayerView, ...] = ()
 

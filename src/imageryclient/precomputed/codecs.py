@@ -23,7 +23,7 @@ __all__ = ["Octets", "decode_chunk", "decompress"]
 Octets = bytes | bytearray
 
 _ENCODINGS = ("raw", "jpeg", "png", "compressed_segmentation")
-_RARE = ("compresso", "crackle", "fpzip", "zfpc", "kempressed", "jxl")  # cloud-volume reads them
+_RARE = ("compresso", "crackle", "fpzip", "kempressed", "zfpc", "jxl")
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _GZIP_SHORTEST = 18
@@ -91,7 +91,9 @@ def decode_chunk(data: Octets, scale: Scale, info: Info, chunk: Chunk, region: B
     DamagedDataError
         If the data are not what a chunk of this size and encoding can be.
     FormatError
-        If the encoding is not one of raw, jpeg, png and compressed_segmentation, or cannot hold such voxels.
+        If the encoding is unknown, or cannot hold such voxels.
+    MissingExtraError
+        If it is one of the rare ones, and what reads it is not installed.
     ArgumentError
         If the region reaches beyond the chunk.
 
@@ -106,14 +108,19 @@ def decode_chunk(data: Octets, scale: Scale, info: Info, chunk: Chunk, region: B
     """
     box = chunk.box
     region = box if region is None else region
-    if scale.encoding not in _ENCODINGS:
-        raise FormatError(_unreadable(scale.encoding))
+    if scale.encoding not in (*_ENCODINGS, *_RARE):
+        known = ", ".join((*_ENCODINGS, *_RARE))
+        raise FormatError(f"chunks are encoded as {scale.encoding!r}; {known} can be read")
     if region.intersect(box) != region:
         raise ArgumentError(f"the box {region} does not lie within the chunk {box}")
     if scale.encoding == "compressed_segmentation":
         return _labels(data, scale, info, chunk, region)
     if scale.encoding == "raw":
         voxels = _raw(data, box.shape, info)
+    elif scale.encoding in _RARE:
+        from .rare import read_rare
+
+        voxels = read_rare(bytes(data), scale.encoding, box.shape, info.channels, info.dtype)
     else:
         x, y, z = (b - o for b, o in zip(region.stop, box.start, strict=True))
         needed = x + box.shape[0] * (y - 1 + box.shape[1] * (z - 1)) if region.voxels else 1
@@ -148,13 +155,6 @@ def _labels(data: Octets, scale: Scale, info: Info, chunk: Chunk, region: Box) -
     for channel in range(info.channels):
         out[..., channel] = EncodedLabels.parse(data, chunk, scale, info, channel).stored(region)
     return out
-
-
-def _unreadable(encoding: str) -> str:
-    message = f"chunks are encoded as {encoding!r}; {', '.join(_ENCODINGS)} can be read"
-    if encoding in _RARE:
-        message += ', and this one through cloud-volume: pip install "imageryclient[cloudvolume]"'
-    return message
 
 
 def _gunzip(data: Octets) -> Octets:

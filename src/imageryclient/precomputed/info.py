@@ -18,6 +18,13 @@ __all__ = ["parse_info", "parse_sharding"]
 
 _DTYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32")
 _VOLUME = "neuroglancer_multiscale_volume"
+_OTHERS = {  # what else lies in folders with an info document
+    "neuroglancer_annotations_v1": "annotations",
+    "neuroglancer_legacy_mesh": "meshes",
+    "neuroglancer_multilod_draco": "meshes",
+    "neuroglancer_segment_properties": "properties of segments",
+    "neuroglancer_skeletons": "skeletons",
+}
 _SHARDED = "neuroglancer_uint64_sharded_v1"
 _HASHES = ("identity", "murmurhash3_x86_128")
 _ENCODINGS = ("raw", "gzip")
@@ -79,7 +86,13 @@ def _info(document: object) -> Info:
     fields = _mapping(document, "the document")
     declared = fields.get("@type", _VOLUME)
     if declared != _VOLUME:
-        raise FormatError(f"'@type' is {_shown(declared)}, not {_VOLUME!r}")
+        other = _OTHERS.get(declared) if isinstance(declared, str) else None
+        raise FormatError(
+            f"'@type' is {_shown(declared)}, so it holds {other} and no voxels; name the volume they belong to, which "
+            "often is the folder above"
+            if other
+            else f"'@type' is {_shown(declared)}, not {_VOLUME!r}"
+        )
     kind = _choice(_field(fields, "type"), "type", ("image", "segmentation"))
     dtype = _choice(_field(fields, "data_type"), "data_type", _DTYPES)
     channels = _integer(_field(fields, "num_channels"), "num_channels", 1)
@@ -87,6 +100,7 @@ def _info(document: object) -> Info:
     if not _is_list(listed) or not listed:
         raise FormatError(f"'scales' must be a list of at least one scale; it is {_shown(listed)}")
     scales = tuple(_scale(mip, scale) for mip, scale in enumerate(listed))
+    _check_overlap([scale for scale in scales if not scale.placeholder and scale.bounds.voxels])
     return Info(cast(Literal["image", "segmentation"], kind), np.dtype(dtype), channels, scales)
 
 
@@ -132,6 +146,23 @@ def _scale(mip: int, document: object) -> Scale:
         block_size=block_size,
         sharding=None if sharding is None else _sharding(sharding, f"{name}.sharding"),
     )
+
+
+def _check_overlap(scales: Sequence[Scale]) -> None:
+    """Refuse scales that lie apart in space, as then one of them is not where it says; a voxel is let pass."""
+    for scale in scales[1:]:
+        for axis in range(3):
+            (low, high), (least, most) = (
+                (box.start[axis] * box.resolution[axis], box.stop[axis] * box.resolution[axis])
+                for box in (scales[0].bounds, scale.bounds)
+            )
+            slack = scale.resolution[axis]
+            if least > high + slack or most < low - slack:
+                raise FormatError(
+                    f"scales[{scale.mip}] lies from {least:g} to {most:g} nm along {'xyz'[axis]}, which is apart from "
+                    f"scales[{scales[0].mip}] at {low:g} to {high:g} nm; 'voxel_offset', 'size' or 'resolution' of one "
+                    "of them is wrong"
+                )
 
 
 def _sharding(document: object, name: str) -> Sharding:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArgumentError, DamagedDataError, FormatError
 from ..geometry import Box, IntTriple
+from ..ids import distinct
 from ..scales import Info, Scale
 from .chunks import Chunk
 
@@ -27,8 +28,7 @@ _WIDTHS[[0, 1, 2, 4, 8, 16, 32]] = True
 _STEP = 1 << 15  # voxels looked up at a time: few enough to stay in the cache of a core
 
 
-@dataclass(frozen=True, slots=True)
-class _Slab:
+class _Slab(NamedTuple):
     """What a box takes from one layer of blocks.
 
     `positions`, (z, y, x), says where among its block's labels each voxel finds its own. `firsts` says for each
@@ -45,11 +45,10 @@ class _Slab:
     z: slice
 
 
-@dataclass(frozen=True, slots=True)
-class _Room:
+class _Room(NamedTuple):
     """Where labels of a few rows are looked up, before they are copied to where they belong."""
 
-    index: NDArray[np.intp]
+    places: NDArray[np.intp]
     found: NDArray[Any]
 
     @classmethod
@@ -58,7 +57,7 @@ class _Room:
         return cls(np.empty((rows, shape[0]), dtype=np.intp), np.empty((rows, shape[0]), dtype=dtype))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TouchedLabels:
     """The labels of a box, unpacked and checked: to look up their objects, then write them; made by `touched`.
 
@@ -73,6 +72,12 @@ class TouchedLabels:
     ids: NDArray[np.uint64]
     shape: IntTriple
     _slabs: tuple[_Slab, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes it takes."""
+        arrays = (array for slab in self._slabs for array in (slab.positions, slab.firsts, slab.labels))
+        return self.ids.nbytes + sum(array.nbytes for array in arrays)
 
     def write(
         self, out: NDArray[Any], old: NDArray[np.uint64] | None = None, new: NDArray[np.uint64] | None = None
@@ -108,7 +113,7 @@ class TouchedLabels:
             _look_up(own, slab, out.T[slab.z], room)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EncodedLabels:
     """A chunk in compressed_segmentation encoding, its offsets checked; made by `parse`.
 
@@ -231,7 +236,7 @@ class EncodedLabels:
             raise ArgumentError(f"the box {region} does not lie within the chunk {self.box}")
         slabs = tuple(self._slabs(region))
         labels = np.concatenate([np.zeros(0, dtype=self.dtype), *(slab.labels for slab in slabs)])
-        return TouchedLabels(np.unique(labels).astype(np.uint64, copy=False), region.shape, slabs)
+        return TouchedLabels(distinct(labels).astype(np.uint64, copy=False), region.shape, slabs)
 
     def decode(
         self, region: Box, old: NDArray[np.uint64] | None = None, new: NDArray[np.uint64] | None = None
@@ -356,12 +361,12 @@ def _look_up(labels: NDArray[Any], slab: _Slab, out: NDArray[Any], room: _Room) 
     # To add in few bits and widen the sums is faster than to add in many.
     small = np.min_scalar_type(len(labels))
     firsts = slab.firsts.astype(small).repeat(by, axis=0)[slab.rows].repeat(bx, axis=1)[:, slab.columns]
-    step = len(room.index)
+    step = len(room.places)
     for plane, target in zip(slab.positions, out, strict=True):
         for low in range(0, len(plane), step):
             rows = slice(low, low + step)
             sums = np.add(plane[rows], firsts[rows], dtype=small, casting="unsafe")
-            index, found = room.index[: len(sums)], room.found[: len(sums)]
+            index, found = room.places[: len(sums)], room.found[: len(sums)]
             index[...] = sums
             labels.take(index, out=found, mode="clip")
             target[rows] = found

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,7 @@ _WORD = 0xFFFFFFFF
 _LARGEST_OFFSET = 2**63  # no file is longer; what lies beyond is damage
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """Where to look for a chunk.
 
     Parameters
@@ -51,7 +51,7 @@ class Location:
     minishard: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MinishardIndex:
     """Byte ranges of the chunks of one minishard.
 

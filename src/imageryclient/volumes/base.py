@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import prod
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..coverage import Coverage
 from ..errors import ScaleError
-from ..geometry import Box, as_resolution, format_resolution, index_map
+from ..geometry import Box, Resolution, as_resolution, format_resolution, index_map
 from ..ids import RootIds
 from ..scales import Info, Scale
 
-__all__ = ["Block", "IdsWanted", "SegmentationVolume", "Volume", "default_scale", "scale_at"]
+__all__ = ["Block", "IdsWanted", "SegmentationVolume", "Volume", "default_scale", "scale_at", "scale_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,14 @@ class Block:
     data : numpy.ndarray
         Axes (x, y, z) or, with several channels, (x, y, z, c); in the dtype of the layer.
     coverage : Coverage
-        Which of the voxels come from data; the others are 0.
+        Which of the voxels come from data; the others are 0 or, in a Zarr array, its fill value.
+    largest : int, optional
+        Of a segmentation: no id exceeds it. None where that is not known.
     """
 
     data: NDArray[Any]
     coverage: Coverage
+    largest: int | None = None
 
     @property
     def box(self) -> Box:
@@ -44,7 +48,7 @@ class Block:
         if box == self.box:
             return self
         data = self.data[np.ix_(*index_map(box, self.box))]
-        return Block(data, self.coverage.on(box))
+        return Block(data, self.coverage.on(box), self.largest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,14 @@ class IdsWanted:
         Aware.
     pinned : bool
         Whether the moment is a fixed one in the past, of which answers may be remembered.
+    follow : bool
+        Whether ids that are not valid at the moment give way to those that have their voxels then.
     """
 
     root_ids: RootIds
     moment: datetime
     pinned: bool = False
+    follow: bool = False
 
 
 @runtime_checkable
@@ -134,6 +141,15 @@ def scale_at(info: Info, mip: int | ArrayLike, source: str) -> Scale:
     else:
         raise ScaleError(f"a mip is a whole number or a resolution of three numbers; got {mip!r}")
     raise ScaleError(f"{source} has no {wanted}; it has {listed(info.scales)}")
+
+
+def scale_for(info: Info, resolution: Resolution) -> Scale:
+    """Give the coarsest scale that is as fine as `resolution` along every axis, or else the finest there is."""
+    scales = [scale for scale in info.scales if not scale.placeholder]
+    fine = [s for s in scales if all(a <= b * (1 + 1e-6) for a, b in zip(s.resolution, resolution, strict=True))]
+    if fine:
+        return max(fine, key=lambda scale: prod(scale.resolution))
+    return min(scales, key=lambda scale: prod(scale.resolution))
 
 
 def listed(scales: Sequence[Scale]) -> str:

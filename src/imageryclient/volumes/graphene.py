@@ -19,18 +19,16 @@ from numpy.typing import NDArray
 
 from ..cache import CACHE, Payload
 from ..cachefolder import CacheFolder
-from ..chunkedgraph import ChunkedGraph
+from ..cave.chunkedgraph import ChunkedGraph
+from ..cave.node_ids import NodeLayout
+from ..cave.rest import Rest
 from ..cloudpath import CloudPath, parse_source
 from ..errors import ArgumentError, FormatError, NotFoundError, SourceError, StorageError
-from ..geometry import Box
-from ..ids import Ids
-from ..node_ids import NodeLayout
+from ..geometry import Box, IntTriple
+from ..ids import Ids, distinct
 from ..pools import decode_pool, fetch_pool
-from ..precomputed.chunks import Chunk
-from ..precomputed.codecs import Octets
 from ..precomputed.info import parse_info
-from ..precomputed.labels import EncodedLabels, TouchedLabels
-from ..rest import Rest
+from ..precomputed.labels import TouchedLabels
 from ..scales import Info, Scale
 from ..storage import Patience, Store, open_store
 from .base import Block, IdsWanted
@@ -55,13 +53,18 @@ class GrapheneVolume(PrecomputedVolume):
         What the server's info document says.
     graph : ChunkedGraph
         Where objects are looked up.
+    graph_origin : tuple of int
+        The voxel of the base scale where the graph's chunk (0, 0, 0) begins.
     """
 
     versioned = True
 
-    def __init__(self, source: str, store: Store, info: Info, graph: ChunkedGraph) -> None:
+    def __init__(
+        self, source: str, store: Store, info: Info, graph: ChunkedGraph, graph_origin: IntTriple = (0, 0, 0)
+    ) -> None:
         super().__init__(source, store, info)
         self.graph = graph
+        self.graph_origin = graph_origin
 
     @classmethod
     def open_served(
@@ -78,9 +81,11 @@ class GrapheneVolume(PrecomputedVolume):
         place = parse_source(data)
         # The token is the graph server's: it goes to the data only where the same server keeps them.
         same = place.middleauth and urlsplit(place.url)[:2] == urlsplit(path.url)[:2]
-        store = open_store(place.url, token if same else None, patience, disk)
+        store = open_store(place.url, token if same else None, patience, disk, place.endpoint)
         graph = ChunkedGraph(Rest(f"{service}/api/v1/table/{table}", token, patience), _layout(document))
-        return cls(path.source, store, info, graph)
+        # Older graphs count chunks from voxel 0, whatever the offset of the volume.
+        offset = info.scales[0].bounds.start if document.get("chunks_start_at_voxel_offset") else (0, 0, 0)
+        return cls(path.source, store, info, graph, offset)
 
     def read_ids(self, box: Box, scale: Scale, wanted: IdsWanted) -> Block:
         """Read ids: those of the objects at the moment, or of the supervoxels."""
@@ -95,10 +100,7 @@ class GrapheneVolume(PrecomputedVolume):
 
         parts: list[tuple[Box, TouchedLabels]] = []
 
-        def parse(chunk: Chunk, region: Box, raw: Octets) -> None:
-            parts.append((region, EncodedLabels.parse(raw, chunk, scale, self.info).touched(region)))
-
-        absent = self._each_chunk(box, scale, parse)
+        absent = self._each_region(box, scale, self._labels, lambda *part: parts.append(part))
         supervoxels = _union([labels.ids for _, labels in parts])
         objects = self._objects(supervoxels, box, wanted)
         data: NDArray[np.uint64] = np.zeros(box.shape, dtype=np.uint64, order="F")
@@ -109,10 +111,12 @@ class GrapheneVolume(PrecomputedVolume):
 
         for _ in decode_pool("labels").map(place, parts):
             pass
-        return Block(data, self._coverage(box, scale, absent))
+        return Block(data, self._coverage(box, scale, absent), int(objects.max(initial=0)))
 
     def _objects(self, supervoxels: Ids, box: Box, wanted: IdsWanted) -> Ids:
         """Give the object of each supervoxel, 0 for those not asked for; by whichever way asks the server less."""
+        if wanted.pinned and not supervoxels.any():  # nothing to ask about shows that there was a graph
+            self.graph.check_age(wanted.moment)
         if not isinstance(wanted.root_ids, np.ndarray):
             return self.graph.roots(supervoxels, wanted.moment, remember=wanted.pinned)
         roots = wanted.root_ids[wanted.root_ids != 0]
@@ -139,11 +143,13 @@ class GrapheneVolume(PrecomputedVolume):
             current = self.graph.roots(first, wanted.moment, remember=wanted.pinned) == roots[found]
             for n in compress(found, current):
                 objects[places[n]] = roots[n]
+        elif wanted.pinned:
+            self.graph.check_age(wanted.moment)
         return objects
 
 
 def _union(arrays: list[Ids]) -> Ids:
-    return np.unique(np.concatenate(arrays)) if arrays else np.empty(0, dtype=np.uint64)
+    return distinct(np.concatenate(arrays)) if arrays else np.empty(0, dtype=np.uint64)
 
 
 def _service(path: CloudPath) -> tuple[str, str]:

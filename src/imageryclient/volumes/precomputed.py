@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, as_completed
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
 
 import fastremap
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import progress
-from ..cache import Payload
+from ..cache import CACHE, Payload
 from ..coverage import Coverage, outside_of
 from ..errors import DamagedDataError, FormatError, NotFoundError
 from ..geometry import Box
-from ..pools import decode_pool, fetch_pool
+from ..pools import decode_pool, pipelined
 from ..precomputed.chunks import Chunk, chunk_id, chunk_key, chunks_covering
 from ..precomputed.codecs import Octets, decode_chunk, decompress
 from ..precomputed.info import parse_info
+from ..precomputed.labels import EncodedLabels, TouchedLabels
 from ..precomputed.sharding import (
     MinishardIndex,
     index_entry_range,
@@ -34,15 +34,23 @@ from ..precomputed.sharding import (
 from ..scales import Info, Scale, Sharding
 from ..storage import BrokenAnswerError, Store
 from .base import Block, IdsWanted
+from .documents import read_document
 
 __all__ = ["PrecomputedSegmentation", "PrecomputedVolume", "read_info_document"]
 
 log = logging.getLogger(__name__)
 
 _TRIES = 3  # for bytes that fail their checks
-_INFO_TRIES = 2
 _GZIP = b"\x1f\x8b\x08"
 T = TypeVar("T")
+
+
+class _Sized(Protocol):
+    @property
+    def nbytes(self) -> int: ...
+
+
+Decoded = TypeVar("Decoded", bound=_Sized)
 
 
 def read_info_document(store: Store, source: str) -> Any:
@@ -55,32 +63,13 @@ def read_info_document(store: Store, source: str) -> Any:
     FormatError
         If it is not JSON.
     """
-    for attempt in range(_INFO_TRIES):
-        payload = store.get("info")
-        if payload.data is None:
-            store.forget("info")
-            raise NotFoundError(
-                f"{source}: there is no info document at {store.url}/info, so this is not a precomputed volume; "
-                "check the address"
-            )
-        last = attempt == _INFO_TRIES - 1
-        try:
-            data = decompress(payload.data, payload.encoding)
-            return json.loads(data)
-        except DamagedDataError as error:
-            store.forget("info")
-            if last:
-                raise DamagedDataError(f"{source}: the info document at {store.url}/info: {error}") from None
-        except FormatError as error:
-            raise FormatError(f"{source}: the info document at {store.url}/info: {error}") from None
-        except ValueError:
-            store.forget("info")
-            if last:
-                start = " ".join(data[:60].decode("utf-8", "replace").split())
-                raise FormatError(
-                    f"{source}: the info document at {store.url}/info is not JSON; it begins with {start!r}"
-                ) from None
-    raise AssertionError("unreachable")
+    document = read_document(store, "info", source)
+    if document is None:
+        raise NotFoundError(
+            f"{source}: there is no info document at {store.url}/info, so this is not a precomputed volume; "
+            "check the address"
+        )
+    return document
 
 
 class PrecomputedVolume:
@@ -139,21 +128,107 @@ class PrecomputedVolume:
         channels = self.info.channels
         data = np.zeros((*box.shape, channels), dtype=self.info.dtype, order="F")
 
-        def place(chunk: Chunk, region: Box, raw: Octets) -> None:
-            data[region.slices(box)] = decode_chunk(raw, scale, self.info, chunk, region)
+        def place(region: Box, voxels: NDArray[Any]) -> None:
+            data[region.slices(box)] = voxels
 
-        absent = self._each_chunk(box, scale, place)
+        largest = [0]
+
+        def write(region: Box, labels: TouchedLabels) -> None:
+            labels.write(data[region.slices(box)][..., 0])
+            largest.append(int(labels.ids.max(initial=0)))
+
+        if scale.encoding == "compressed_segmentation" and channels == 1:
+            absent = self._each_region(box, scale, self._labels, write)
+            return Block(data[..., 0], self._coverage(box, scale, absent), max(largest))
+        absent = self._each_region(box, scale, self._voxels, place)
         return Block(data[..., 0] if channels == 1 else data, self._coverage(box, scale, absent))
+
+    def _voxels(self, raw: Octets, scale: Scale, chunk: Chunk, region: Box) -> NDArray[Any]:
+        """Decode a region of a chunk, (x, y, z, c), into an array that holds little else."""
+        voxels = decode_chunk(raw, scale, self.info, chunk, region)
+        return voxels if _held(voxels) <= 1.25 * voxels.nbytes else voxels.copy(order="K")
+
+    def _labels(self, raw: Octets, scale: Scale, chunk: Chunk, region: Box) -> TouchedLabels:
+        """Unpack a region of a chunk in compressed_segmentation."""
+        return EncodedLabels.parse(raw, chunk, scale, self.info).touched(region)
+
+    def _each_region(
+        self,
+        box: Box,
+        scale: Scale,
+        decode: Callable[[Octets, Scale, Chunk, Box], Decoded],
+        use: Callable[[Box, Decoded], None],
+    ) -> list[Box]:
+        """Call `use(region, decoded)` for each chunk that holds voxels of `box`, in the decoding threads.
+
+        What was decoded is kept for the process, where that is worth it, and must not be changed. Otherwise as
+        `_each_chunk`.
+        """
+        keeping = self._keeping(box, scale)
+
+        def part(chunk: Chunk, region: Box) -> tuple[Hashable, Hashable]:
+            return self._identity(scale, chunk), (region, decode.__name__)
+
+        def work(chunk: Chunk, region: Box, raw: Octets) -> None:
+            decoded = decode(raw, scale, chunk, region)
+            if keeping:
+                CACHE.keep(*part(chunk, region), decoded, _held(decoded))
+            use(region, decoded)
+
+        chunks = chunks_covering(scale, box)
+        if not keeping:
+            return self._each_chunk(box, scale, work, chunks)
+        left: list[Chunk] = []
+        using: list[Future[None]] = []
+        try:
+            for chunk in chunks:
+                region = box.intersect(chunk.box)
+                decoded = CACHE.decoded(*part(chunk, region))
+                if decoded is None:
+                    left.append(chunk)
+                else:
+                    using.append(self._decoders.submit(use, region, decoded))
+            progress.expect(len(using))
+            absent = self._each_chunk(box, scale, work, left)
+            for done in using:
+                done.result()
+                progress.advance()
+        finally:
+            for waiting in using:
+                waiting.cancel()
+        return absent
+
+    def _keeping(self, box: Box, scale: Scale) -> bool:
+        """Tell whether what is decoded for a read is worth keeping: if it is more than copied, and finds room."""
+        if scale.placeholder or scale.encoding == "raw" or self._store.identity is None:
+            return False
+        size = 1 if scale.encoding == "compressed_segmentation" else self.info.dtype.itemsize
+        voxels = box.intersect(scale.bounds).voxels
+        return voxels * self.info.channels * size <= CACHE.largest_decoded
+
+    def _identity(self, scale: Scale, chunk: Chunk) -> Hashable:
+        """What tells a chunk from others among decoded regions, also from itself as another info document has it."""
+        return self._store.identity, scale, self.info.dtype, self.info.channels, chunk.index
+
+    @property
+    def _decoders(self) -> ThreadPoolExecutor:
+        return decode_pool("labels" if self.info.kind == "segmentation" else "imagery")
 
     def _coverage(self, box: Box, scale: Scale, absent: Sequence[Box]) -> Coverage:
         return Coverage(box, outside_of(box, scale.bounds), tuple(absent))
 
-    def _each_chunk(self, box: Box, scale: Scale, use: Callable[[Chunk, Box, Octets], None]) -> list[Box]:
+    def _each_chunk(
+        self,
+        box: Box,
+        scale: Scale,
+        use: Callable[[Chunk, Box, Octets], None],
+        chunks: Sequence[Chunk] | None = None,
+    ) -> list[Box]:
         """Call `use(chunk, region, bytes)` for each chunk that holds voxels of `box`, in the decoding threads.
 
-        Gives the parts of `box` whose chunks are not stored. Bytes that fail their checks are fetched again.
+        Gives the parts of `box` whose chunks are not stored. Bytes that fail their checks are fetched again. Where only
+        some of the chunks are wanted, `chunks` lists them.
         """
-        absent: list[Box] = []
 
         def decode(chunk: Chunk, payload: Payload) -> Box | None:
             region = box.intersect(chunk.box)
@@ -176,31 +251,14 @@ class PrecomputedVolume:
 
         if scale.placeholder:
             return [box.intersect(scale.bounds)] if box.intersect(scale.bounds).voxels else []
-        decoders = decode_pool("labels" if self.info.kind == "segmentation" else "imagery")
-        decoding: list[Future[Box | None]] = []
-        fetching: dict[Future[Payload], Chunk] = {}
-        try:
-            chunks = chunks_covering(scale, box)
-            progress.expect(len(chunks))
-            for chunk in chunks:
-                at_hand = self._cached(scale, chunk)
-                if at_hand is None:
-                    fetching[fetch_pool().submit(self._fetch, scale, chunk)] = chunk
-                else:
-                    decoding.append(decoders.submit(decode, chunk, at_hand))
-            for fetched in as_completed(list(fetching)):
-                decoding.append(decoders.submit(decode, fetching.pop(fetched), fetched.result()))
-            for done in decoding:
-                gap = done.result()
-                progress.advance()
-                if gap is not None:
-                    absent.append(gap)
-        finally:
-            for waiting in fetching:
-                waiting.cancel()
-            for waiting_too in decoding:
-                waiting_too.cancel()
-        return absent
+        gaps = pipelined(
+            chunks_covering(scale, box) if chunks is None else chunks,
+            lambda chunk: self._cached(scale, chunk),
+            lambda chunk: self._fetch(scale, chunk),
+            decode,
+            self._decoders,
+        )
+        return [gap for gap in gaps if gap is not None]
 
     def _plain(self, data: bytes, encoding: str, scale: Scale, chunk: Chunk) -> Octets:
         """Undo compression, that of files too which hold gzip under their plain name without a word about it."""
@@ -222,6 +280,7 @@ class PrecomputedVolume:
         return self._store.cached(chunk_key(scale, chunk))
 
     def _forget(self, scale: Scale, chunk: Chunk) -> None:
+        CACHE.discard_decoded(self._identity(scale, chunk))
         if scale.sharding is None:
             self._store.forget(chunk_key(scale, chunk))
             return
@@ -332,7 +391,7 @@ class PrecomputedSegmentation(PrecomputedVolume):
         ids = as_uint64(block.data)
         if isinstance(wanted.root_ids, np.ndarray):
             ids = fastremap.mask_except(ids, wanted.root_ids.tolist(), in_place=True, value=0)
-        return Block(ids, block.coverage)
+        return Block(ids, block.coverage, block.largest)
 
 
 def as_uint64(data: NDArray[Any]) -> NDArray[np.uint64]:
@@ -340,6 +399,14 @@ def as_uint64(data: NDArray[Any]) -> NDArray[np.uint64]:
     if data.ndim != 3 or data.dtype.kind not in "ui":
         raise FormatError(f"a segmentation holds one whole number per voxel; this one is {data.dtype}, {data.ndim}-D")
     return data.astype(np.uint64, copy=False)
+
+
+def _held(decoded: _Sized) -> int:
+    """Bytes that are in use as long as this is: of a view, those of the array that it shows a part of."""
+    whole = decoded
+    while isinstance(whole, np.ndarray) and isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    return whole.nbytes
 
 
 def _shard_key(scale: Scale, shard_file: str) -> str:

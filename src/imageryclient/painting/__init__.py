@@ -1,0 +1,14 @@
+"""Labels and imagery into pictures: pure work on arrays, with no idea where they came from.
+
+- `color`: palettes, and colours as people write them.
+- `display`: values of any dtype shown in 8 bits.
+- `planes`: which way a block is cut and turned.
+- `outline`, `nearby`: the edges of objects.
+- `paint`, `blend`: sections painted by look-up tables.
+- `overlay`: the drop-in function.
+- `picture`, `figure`, `scalebar`: upright pictures, stacks of them, scale bars.
+- `contours`, `curves`: the edges of labels as rings, and as smooth paths.
+- `vector`, `svg`, `pdf`: figures of vectors, and the files they are written as.
+"""
+
+__all__: list[str] = []

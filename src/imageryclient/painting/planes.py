@@ -1,0 +1,84 @@
+"""Planes through a block of voxels, turned as Neuroglancer's panels are, with square pixels.
+
+An xy panel shows x to the right and y down; an xz panel x to the right and z down; a yz panel z to the left and y down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArgumentError
+from ..geometry import Resolution
+
+__all__ = ["Plane", "PlaneGrid"]
+
+Plane = Literal["xy", "xz", "yz"]
+_AXES = {"xy": (0, 1, 2), "xz": (0, 2, 1), "yz": (2, 1, 0)}  # to the right, down, into the screen
+_FROM_THE_END = {"yz"}  # to the right runs against the axis
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneGrid:
+    """How blocks of one shape and resolution become sections of a plane.
+
+    Parameters
+    ----------
+    plane : {"xy", "xz", "yz"}
+        Which plane.
+    resolution : tuple of float
+        nm per voxel of the blocks.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such plane.
+
+    Examples
+    --------
+    >>> grid = PlaneGrid("xz", (8.0, 8.0, 40.0))
+    >>> grid.nm_per_pixel, grid.sections(np.zeros((100, 7, 20))).shape
+    (8.0, (100, 100, 7))
+    """
+
+    plane: Plane
+    resolution: Resolution
+
+    def __post_init__(self) -> None:
+        """Refuse other planes."""
+        if self.plane not in _AXES:
+            raise ArgumentError(f"plane must be 'xy', 'xz' or 'yz'; got {self.plane!r}")
+
+    @property
+    def nm_per_pixel(self) -> float:
+        """Of the sections, along both axes: the finer of the two."""
+        right, down, _ = _AXES[self.plane]
+        return min(self.resolution[right], self.resolution[down])
+
+    def sections(self, block: NDArray[Any]) -> NDArray[Any]:
+        """Give the sections of a block.
+
+        Parameters
+        ----------
+        block : numpy.ndarray
+            Axes (x, y, z), or (x, y, z, c).
+
+        Returns
+        -------
+        numpy.ndarray
+            Axes (right, down, section), or with channels one more; a view of the block where its voxels are square
+            there. Else each pixel takes the voxel that contains its centre.
+        """
+        turned = np.moveaxis(block, _AXES[self.plane], (0, 1, 2))
+        if self.plane in _FROM_THE_END:
+            turned = turned[::-1]
+        for at, axis in enumerate(_AXES[self.plane][:2]):
+            stretch = self.resolution[axis] / self.nm_per_pixel
+            if stretch != 1:
+                pixels = max(1, round(block.shape[axis] * stretch))
+                nearest = np.floor((np.arange(pixels) + 0.5) / stretch).astype(np.intp)
+                turned = turned.take(nearest.clip(0, block.shape[axis] - 1), axis=at)
+        return turned
