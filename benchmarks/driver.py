@@ -18,6 +18,8 @@ import warnings
 import zlib
 from pathlib import Path
 
+from points_work import points
+
 _STATUS = Path("/proc/self/status")
 
 
@@ -85,16 +87,22 @@ def joint(case):
         yield {"step": "repeated", "result": cut(case["elsewhere"])}
 
 
-def made(np, shape, ids):
-    """Make imagery, and a segmentation of that many ids: squares of equal size, the same in all sections."""
+def made(np, shape, ids, squares=None):
+    """Make imagery, and a segmentation of that many ids: squares of equal size, the same in all sections.
+
+    There are just enough squares for the ids, or a given number, among which the ids are shuffled.
+    """
     x, y, z = shape
     side = 1
-    while side * side < ids:
+    while side * side < (squares or ids):
         side += 1
     cell = (np.arange(x) * side // x)[:, None] + side * (np.arange(y) * side // y)
-    names = np.random.default_rng(0).integers(2**55, 2**60, ids)
+    rng = np.random.default_rng(0)
+    names = np.resize(rng.integers(2**55, 2**60, ids), side * side)
+    if squares:
+        rng.shuffle(names)
     segmentation = np.empty(shape, np.int64, order="F")
-    segmentation[:] = names[cell % ids][:, :, None]
+    segmentation[:] = names[cell][:, :, None]
     image = np.empty(shape, np.uint8, order="F")
     image[:] = (np.arange(x)[:, None] * 7 + np.arange(y) * 3)[:, :, None] % 251
     return (image[:, :, 0], segmentation[:, :, 0]) if z == 1 else (image, segmentation)
@@ -157,7 +165,7 @@ def checking(case):
     yield {"step": "all", "sums": sums}
 
 
-WORKS = {"joint": joint, "checking": checking, "paint": paint, "importing": importing}
+WORKS = {"joint": joint, "checking": checking, "paint": paint, "importing": importing, "points": points}
 
 
 def main():

@@ -25,6 +25,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 import cases  # noqa: E402
 import limits  # noqa: E402
+import points  # noqa: E402
 import scaling  # noqa: E402
 import table  # noqa: E402
 import volume  # noqa: E402
@@ -34,7 +35,7 @@ from service import Service  # noqa: E402
 
 from parity.environment import peer_python  # noqa: E402
 
-PARTS = ("paint", "same", "read", "trips", "limits", "scaling", "import", "weight")
+PARTS = ("paint", "same", "read", "points", "trips", "limits", "scaling", "import", "weight")
 
 
 def about(plan: cases.Plan, folder: Path, peer: Path | None) -> dict[str, Any]:
@@ -106,6 +107,8 @@ def measure(plan: cases.Plan, sides: Sides, folder: Path, wanted: Callable[[str]
                 results["same"] = cases.same(plan, sides, service)
             if due("read"):
                 rows += cases.reads(plan, sides, service)
+            if due("points"):
+                rows += points.lookups(plan, sides, service)
             if due("trips"):
                 results["round_trips"] = cases.round_trips(plan, sides, service)
             if due("limits"):

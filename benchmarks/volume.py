@@ -14,10 +14,10 @@ from pathlib import Path
 import fastremap
 import numpy as np
 
+from imageryclient.cave.node_ids import NodeLayout
 from imageryclient.demo.history import History
 from imageryclient.demo.phantom import fragment, make_phantom
 from imageryclient.demo.writer import Layout, write_precomputed
-from imageryclient.node_ids import NodeLayout
 
 FULL = (2048, 2048, 128)
 SHORT = (640, 640, 48)
