@@ -81,7 +81,7 @@ def test_smooth_paths_are_closed_shared_and_near_the_voxels_edges(labels: np.nda
         stairs = contours.points[contours.offsets[ring] : contours.offsets[ring + 1]].astype(float)
         path = polygon(curves, ring)
         assert distances(path, stairs).max() <= FARTHEST + 1e-9
-        assert distances(stairs, path).max() <= 0.75
+        assert distances(stairs, path).max() <= 1  # the tips of what is one voxel wide are rounded off the most
     knots = set(map(tuple, contours.points[contours.fixed].tolist()))
     assert knots <= set(map(tuple, curves.start.tolist()))
 

@@ -13,10 +13,15 @@ import venv
 from pathlib import Path
 
 PACKAGES = (
-    *("imageryclient==1.0.4", "cloud-volume", "caveclient", "tensorstore", "zarr>=3", "ome-zarr>=0.11", "z5py"),
-    *("compresso", "crackle-codec", "fpzip", "zfpc", "zfpy!=1.0.1.post0", "imagecodecs", "pyspng-seunglab"),
-    *("neuroglancer", "selenium"),  # with Chromium they show what links and colours really look like
-    *("obstore", "cmap", "backports.zstd"),  # with which it runs this package's source beside cloud-volume
+    # One after the other: together, pip looks for minutes for versions of boto3 that suit both, though the first group
+    # does without it.
+    ("zarr>=3", "ome-zarr>=0.11", "z5py", "tensorstore"),
+    (
+        *("imageryclient==1.0.4", "cloud-volume", "caveclient"),
+        *("compresso", "crackle-codec", "fpzip", "zfpc", "zfpy!=1.0.1.post0", "imagecodecs", "pyspng-seunglab"),
+        *("neuroglancer", "selenium"),  # with Chromium they show what links and colours really look like
+        *("obstore", "cmap", "backports.zstd"),  # with which it runs this package's source beside cloud-volume
+    ),
 )
 FOLDER = Path(__file__).resolve().parents[2] / ".peer"
 
@@ -34,7 +39,8 @@ def main() -> None:
     if peer_python() is None:
         venv.create(FOLDER, with_pip=True, clear=True)
         python = FOLDER / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
+        for packages in PACKAGES:
+            subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
         (FOLDER / "complete").touch()
     print(f"the peers' Python: {peer_python()}")
 
