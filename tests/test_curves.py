@@ -12,6 +12,7 @@ from imageryclient.painting.contours import FRAME, Contours, followers
 from imageryclient.painting.curves import UNITS, Curves
 
 FARTHEST = 0.75 / np.sqrt(2)
+TIP = np.hypot(0.5, 2)  # what is one voxel wide may end two voxels early
 SECTIONS = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4)).flatmap(
     lambda n: arrays(np.uint8, n[:2], elements=st.integers(0, n[2]))
 )
@@ -81,7 +82,7 @@ def test_smooth_paths_are_closed_shared_and_near_the_voxels_edges(labels: np.nda
         stairs = contours.points[contours.offsets[ring] : contours.offsets[ring + 1]].astype(float)
         path = polygon(curves, ring)
         assert distances(path, stairs).max() <= FARTHEST + 1e-9
-        assert distances(stairs, path).max() <= 1  # the tips of what is one voxel wide are rounded off the most
+        assert distances(stairs, path).max() <= TIP + 1e-9
     knots = set(map(tuple, contours.points[contours.fixed].tolist()))
     assert knots <= set(map(tuple, curves.start.tolist()))
 
