@@ -11,14 +11,15 @@ from .cutout import Cutout
 from .errors import ArgumentError
 from .files.record import AskedIds
 from .ids import distinct, to_int64
-from .layers import Layer, Mip
+from .layers import Mip
 from .lookups import Lookups
 from .masks import SegmentationMasks
 from .place import Place
 from .reading import Missing
-from .volumes import Block, IdsWanted, SegmentationVolume
+from .volumes import Block, IdsWanted
+from .volumes.base import is_versioned
 
-__all__ = ["Cutouts", "asked_ids", "is_versioned"]
+__all__ = ["Cutouts", "asked_ids"]
 
 
 class Cutouts(Lookups):
@@ -285,7 +286,7 @@ class Cutouts(Lookups):
         layers = {layer.name: layer for layer, _, _ in pairs}
         blocks = dict(zip(layers, self._read_joined(place, pairs, missing), strict=True))
         picture, ids = blocks.get("imagery"), blocks.get("segmentation")
-        versioned = ids is not None and is_versioned(layers["segmentation"])
+        versioned = ids is not None and is_versioned(layers["segmentation"].volume)
         return Cutout(
             image=None if picture is None else picture.data,
             segmentation=None if ids is None else ids.data,
@@ -319,8 +320,3 @@ def asked_ids(wanted: IdsWanted, found: NDArray[np.uint64]) -> AskedIds:
         return wanted.root_ids
     ids = distinct(found[found > 0]) if wanted.follow else wanted.root_ids
     return tuple(ids.tolist())
-
-
-def is_versioned(layer: Layer) -> bool:
-    """Tell whether a layer is a segmentation that changes over time."""
-    return isinstance(layer.volume, SegmentationVolume) and layer.volume.versioned

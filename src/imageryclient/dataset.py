@@ -234,8 +234,10 @@ class Dataset:
         return self._read(readings, region, missing)
 
     def _read(self, readings: list[Reading], region: Region, missing: Missing | None) -> list[Block]:
-        policy = self._policy if missing is None else Policy(parse_missing(missing), self._policy.memory_limit)
-        return read_layers(readings, region, policy, [self._resolution_of(None)])
+        return read_layers(readings, region, self._policy_of(missing), [self._resolution_of(None)])
+
+    def _policy_of(self, missing: Missing | None) -> Policy:
+        return self._policy if missing is None else Policy(parse_missing(missing), self._policy.memory_limit)
 
     def _resolution_of(self, given: ArrayLike | None) -> Resolution:
         if given is not None:

@@ -15,7 +15,7 @@ from .layers import Layer, Mip
 from .moment import format_moment
 from .place import Place
 from .pools import together
-from .reading import Missing, Policy, parse_missing, say, warn_of_future
+from .reading import Missing, Policy, say, warn_of_future
 from .scales import Scale
 from .volumes import GrapheneVolume, IdsWanted, SegmentationVolume
 from .volumes.base import listed
@@ -352,9 +352,6 @@ class Lookups(Dataset):
         share = "All" if most == len(xyz) else f"{most} of them"
         how = ", ".join(f"{n:g}" for n in fitting[0])
         return f". {share} would fit as voxels of {names} nm: pass resolution=({how})"
-
-    def _policy_of(self, missing: Missing | None) -> Policy:
-        return self._policy if missing is None else Policy(parse_missing(missing), self._policy.memory_limit)
 
 
 def _one_id(value: Any) -> NDArray[np.uint64]:

@@ -32,6 +32,7 @@ from .moment import format_moment, now
 from .pools import together
 from .scales import Scale
 from .volumes import Block, GrapheneVolume, IdsWanted, SegmentationVolume, Volume
+from .volumes.base import is_versioned
 
 if TYPE_CHECKING:
     from .cave.lineage import AbsentId
@@ -113,7 +114,7 @@ class Reading:
     @property
     def versioned(self) -> bool:
         """Whether what is read depends on the moment."""
-        return isinstance(self.volume, SegmentationVolume) and self.volume.versioned
+        return is_versioned(self.volume)
 
     def read(self) -> Block:
         """Read the block, and put it on the grid of the target."""

@@ -152,15 +152,11 @@ class SectionCutout:
             If the suffix is another.
         """
         from .files.export import atomic_file, save_png_atomic
+        from .files.saving import picture_info, save_arrays
 
-        target = Path(path)
+        target, title = Path(path), repr(self).strip("<>")
         if target.suffix.lower() == ".png":
-            from PIL.PngImagePlugin import PngInfo
-
-            info = PngInfo()
-            info.add_text("Software", f"imageryclient {__version__}")
-            info.add_itxt("Description", repr(self).strip("<>"))
-            info.add_itxt("imageryclient", json.dumps(self.metadata()))
+            info = picture_info(title, json.dumps(self.metadata()), __version__)
             return [save_png_atomic(self.overlay(**options), target, pnginfo=info)]
         if target.suffix.lower() in (".svg", ".pdf"):
             from .painting.vector import vector_figures
@@ -169,16 +165,10 @@ class SectionCutout:
             (figure,) = vector_figures(image, ids, (self.nm_per_pixel,) * 3, **options)
             about = json.dumps(self.metadata())
             with atomic_file(target) as temporary:
-                temporary.write_bytes(figure.document(target.suffix.lower(), repr(self).strip("<>"), about))
+                temporary.write_bytes(figure.document(target.suffix.lower(), title, about))
             return [target]
         if target.suffix.lower() == ".npz":
-            layers = {"image": self.image, "segmentation": self.segmentation}
-            arrays: dict[str, Any] = {name: array for name, array in layers.items() if array is not None}
-            buffer = BytesIO()
-            np.savez_compressed(buffer, metadata=np.array(json.dumps(self.metadata())), **arrays)
-            with atomic_file(target) as temporary:
-                temporary.write_bytes(buffer.getbuffer())
-            return [target]
+            return [save_arrays(target, self.image, self.segmentation, json.dumps(self.metadata()))]
         raise ArgumentError(f"a section is saved as .png, .svg, .pdf or .npz; got {target.name!r}")
 
     def view(

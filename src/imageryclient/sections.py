@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .cutouts import Cutouts, asked_ids, is_versioned
+from .cutouts import Cutouts, asked_ids
 from .errors import ArgumentError
 from .geometry import Resolution, as_center
 from .layers import Mip
-from .neuroglancer.placement import Placement
 from .reading import Missing
-from .sampling import Sampling, finest_needed, sample_layers
 from .section import UNTURNED, Panel, Section, orientation_across
-from .sectioncutout import SectionCutout
 from .volumes import IdsWanted
+from .volumes.base import is_versioned
+
+if TYPE_CHECKING:
+    from .neuroglancer.placement import Placement
+    from .sectioncutout import SectionCutout
 
 __all__ = ["Sections"]
 
@@ -114,6 +116,9 @@ class Sections(Cutouts):
         placements: Mapping[str, Placement] | None = None,
     ) -> SectionCutout:
         """Sample layers at these mips, or at the coarsest that are as fine as a pixel; `placements` move some."""
+        from .sampling import Sampling, finest_needed, sample_layers
+        from .sectioncutout import SectionCutout
+
         moved: dict[str, Placement] = {}
         samplings = []
         layers = self._layers.get(*self._layers.names)
@@ -132,7 +137,7 @@ class Sections(Cutouts):
         samples = sample_layers(section, samplings, self._policy_of(missing), unit, others)
         found = {one.name: sample for one, sample in zip(samplings, samples, strict=True)}
         picture, labels = found.get("imagery"), found.get("segmentation")
-        versioned = any(layer.name == "segmentation" and is_versioned(layer) for layer in layers)
+        versioned = any(layer.name == "segmentation" and is_versioned(layer.volume) for layer in layers)
         return SectionCutout(
             image=None if picture is None else picture.data,
             segmentation=None if labels is None else labels.data,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import ArgumentError
@@ -20,7 +21,7 @@ from .stacks import is_ome, write_stack
 if TYPE_CHECKING:
     from ..cutout import Cutout
 
-__all__ = ["KEYWORD", "check_suffix", "options_for", "save_cutout"]
+__all__ = ["KEYWORD", "check_suffix", "options_for", "picture_info", "save_arrays", "save_cutout"]
 
 KEYWORD = "imageryclient"  # of the text in a PNG that holds the record
 _VECTORS = (".svg", ".pdf")
@@ -70,7 +71,7 @@ def save_cutout(cut: Cutout, path: Path, options: dict[str, Any]) -> list[Path]:
     if suffix in _VECTORS:
         return _save_figures(cut, path, options)
     if suffix == ".npz":
-        return [_save_arrays(cut, path)]
+        return [save_arrays(path, cut.image, cut.segmentation, cut.record().to_json())]
     return _save_stacks(cut, path)
 
 
@@ -80,7 +81,8 @@ def _save_pictures(cut: Cutout, path: Path, options: dict[str, Any]) -> list[Pat
     with ExitStack() as files:  # all of them or none
         names, records = _names(path, len(pictures)), _records(record, len(pictures))
         for name, picture, one in zip(names, pictures, records, strict=True):
-            picture.save(files.enter_context(atomic_file(name)), "PNG", pnginfo=_png_info(one))
+            about = picture_info(one.describe(), one.to_json(), one.version)
+            picture.save(files.enter_context(atomic_file(name)), "PNG", pnginfo=about)
     return names
 
 
@@ -109,20 +111,22 @@ def _records(record: Record, count: int) -> list[Record]:
     return [replace(record, painting={**record.painting, "section": number}) for number in range(count)]
 
 
-def _png_info(record: Record) -> PngInfo:
+def picture_info(description: str, record: str, version: str) -> PngInfo:
+    """Give what a PNG says of itself."""
     # Without pHYs: at their true size in nm, pictures are too small to be seen where programs place them by it.
     info = PngInfo()
-    info.add_text("Software", f"imageryclient {record.version}")
-    info.add_itxt("Description", record.describe())
-    info.add_itxt(KEYWORD, record.to_json())  # not compressed: Pillow refuses files with more than 1 MB of it
+    info.add_text("Software", f"imageryclient {version}")
+    info.add_itxt("Description", description)
+    info.add_itxt(KEYWORD, record)  # not compressed: Pillow refuses files with more than 1 MB of it
     return info
 
 
-def _save_arrays(cut: Cutout, path: Path) -> Path:
-    layers = {"image": cut.image, "segmentation": cut.segmentation}
+def save_arrays(path: Path, image: NDArray[Any] | None, segmentation: NDArray[Any] | None, record: str) -> Path:
+    """Write the arrays there are, and what they are, as .npz."""
+    layers = {"image": image, "segmentation": segmentation}
     arrays: dict[str, Any] = {name: array for name, array in layers.items() if array is not None}
     buffer = BytesIO()
-    np.savez_compressed(buffer, metadata=np.array(cut.record().to_json()), **arrays)
+    np.savez_compressed(buffer, metadata=np.array(record), **arrays)
     with atomic_file(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
     return path

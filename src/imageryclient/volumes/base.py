@@ -8,16 +8,27 @@ from datetime import datetime
 from math import prod
 from typing import Any, Protocol, runtime_checkable
 
+import fastremap
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..coverage import Coverage
 from ..errors import ScaleError
 from ..geometry import Box, Resolution, as_resolution, format_resolution, index_map
-from ..ids import RootIds
+from ..ids import Ids, RootIds
 from ..scales import Info, Scale
 
-__all__ = ["Block", "IdsWanted", "SegmentationVolume", "Volume", "default_scale", "scale_at", "scale_for"]
+__all__ = [
+    "Block",
+    "IdsWanted",
+    "SegmentationVolume",
+    "Volume",
+    "default_scale",
+    "is_versioned",
+    "only_wanted",
+    "scale_at",
+    "scale_for",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,18 @@ class SegmentationVolume(Volume, Protocol):
     def read_ids(self, box: Box, scale: Scale, wanted: IdsWanted) -> Block:
         """Read ids as uint64, axes (x, y, z); 0 where there are none, or others than those wanted."""
         ...
+
+
+def is_versioned(volume: Volume) -> bool:
+    """Tell whether a layer holds ids that change over time."""
+    return isinstance(volume, SegmentationVolume) and volume.versioned
+
+
+def only_wanted(ids: Ids, wanted: IdsWanted) -> Ids:
+    """Set ids other than those wanted to 0, in place; "all" and None leave them."""
+    if isinstance(wanted.root_ids, np.ndarray):
+        ids = fastremap.mask_except(ids, wanted.root_ids.tolist(), in_place=True, value=0)
+    return ids
 
 
 def default_scale(info: Info, source: str) -> Scale:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import fastremap
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -14,7 +13,7 @@ from ..coverage import Coverage, outside_of
 from ..errors import ArgumentError
 from ..geometry import Box, Resolution
 from ..scales import Info, Scale
-from .base import Block, IdsWanted
+from .base import Block, IdsWanted, only_wanted
 
 __all__ = ["MemorySegmentation", "MemoryVolume", "open_arrays"]
 
@@ -103,9 +102,7 @@ class MemorySegmentation(MemoryVolume):
                 f"{self.source}: an id is a whole number from 0; in {block.box} there is {block.data.min()}"
             )
         ids: Any = block.data.astype(np.uint64, order="K", copy=False)
-        if isinstance(wanted.root_ids, np.ndarray):
-            ids = fastremap.mask_except(ids, wanted.root_ids.tolist(), in_place=True, value=0)
-        return Block(ids, block.coverage)
+        return Block(only_wanted(ids, wanted), block.coverage)
 
 
 def open_arrays(

@@ -10,7 +10,6 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
-import fastremap
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,7 +32,7 @@ from ..precomputed.sharding import (
 )
 from ..scales import Info, Scale, Sharding
 from ..storage import BrokenAnswerError, Store
-from .base import Block, IdsWanted
+from .base import Block, IdsWanted, only_wanted
 from .documents import read_document
 
 __all__ = ["PrecomputedSegmentation", "PrecomputedVolume", "read_info_document"]
@@ -389,9 +388,7 @@ class PrecomputedSegmentation(PrecomputedVolume):
         """Read ids; "all" and None give them as stored, an array keeps only those."""
         block = self.read(box, scale)
         ids = as_uint64(block.data)
-        if isinstance(wanted.root_ids, np.ndarray):
-            ids = fastremap.mask_except(ids, wanted.root_ids.tolist(), in_place=True, value=0)
-        return Block(ids, block.coverage, block.largest)
+        return Block(only_wanted(ids, wanted), block.coverage, block.largest)
 
 
 def as_uint64(data: NDArray[Any]) -> NDArray[np.uint64]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
-import fastremap
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +23,7 @@ from ..zarr.choice import parse_choice
 from ..zarr.decoding import Decoder, need_tensorstore
 from ..zarr.grids import Grid, Piece, lay_out
 from ..zarr.shards import ShardIndex, parse_shard_index
-from .base import Block, IdsWanted
+from .base import Block, IdsWanted, only_wanted
 from .zarrnodes import Nodes, ZarrFormat
 
 __all__ = ["ZarrSegmentation", "ZarrVolume"]
@@ -155,9 +154,7 @@ class ZarrSegmentation(ZarrVolume):
         if data.dtype.kind == "i" and data.size and int(data.min()) < 0:
             raise FormatError(f"{self.source}: {box} holds the negative number {int(data.min())}, which is no id")
         ids = data.astype(np.uint64, copy=False)
-        if isinstance(wanted.root_ids, np.ndarray):
-            ids = fastremap.mask_except(ids, wanted.root_ids.tolist(), in_place=True, value=0)
-        return Block(ids, block.coverage)
+        return Block(only_wanted(ids, wanted), block.coverage)
 
 
 class _Array:
