@@ -76,3 +76,27 @@ def test_a_scale_bar_counts_the_planes_own_pixels() -> None:
     assert marked[230:].sum(axis=1).max() == pytest.approx(50, abs=0.05)
     with pytest.raises(ArgumentError, match="shorter"):
         cut.overlay(scale_bar=5000)
+
+
+@given(
+    st.tuples(sizes, sizes, sizes),
+    st.tuples(lengths, lengths, lengths),
+    st.tuples(*[st.integers(-30, 30)] * 3),
+    st.sampled_from(sorted(TURNS)),
+)
+def test_places_are_where_the_voxels_shown_lie(shape, resolution, start, plane) -> None:
+    """Voxel numbers painted on a plane, beside the voxels that the places' own points fall in."""
+    box = ic.Box(start, tuple(a + n for a, n in zip(start, shape, strict=True)), resolution)
+    numbers = np.arange(math.prod(shape)).reshape(shape)
+    grid = PlaneGrid(plane, resolution)
+    sections, places = grid.sections(numbers), grid.places(box)
+    assert len(places) == sections.shape[2]
+    for at, place in enumerate(places):
+        assert place.size == sections.shape[:2]
+        points = place.points(place.whole)
+        voxels = np.floor(points / resolution + 1e-6).astype(int) - start
+        voxels = voxels.clip(0, np.array(shape) - 1)  # the last pixel may lie beyond the last voxel by half
+        assert np.array_equal(numbers[tuple(voxels.T)], sections[:, :, at].T.ravel())
+        depths = (points - place.center) @ place.axes[:, 2]
+        assert np.allclose(depths, 0, atol=1e-6)
+        assert grid.depth == resolution["xyz".index(TURNS[plane][2])]

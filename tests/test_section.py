@@ -57,6 +57,8 @@ def test_pixels_lie_where_the_formula_puts_them(
             a, b = i + Fraction(1, 2) - Fraction(5, 2), j + Fraction(1, 2) - 2
             exact = [c + nm * (a * r + b * d) for c, r, d in zip(center, right, down, strict=True)]
             assert found[j, i] == pytest.approx([float(n) for n in exact], abs=1e-9)
+            depth = 7 * np.array([float(n) for n in into])
+            assert section.pixels(found[j, i] + depth)[0] == pytest.approx([i + 0.5, j + 0.5, 7], abs=1e-9)
 
 
 @given(quaternions, st.integers(1, 70), st.integers(1, 40), st.tuples(st.floats(-1e4, 1e4), st.floats(-50, 50), whole))

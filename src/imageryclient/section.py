@@ -150,6 +150,29 @@ class Section:
         points: NDArray[np.float64] = (rows[:, None, :] + (i[:, None] * right)[None]).reshape(-1, 3)
         return points
 
+    def pixels(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Tell where points lie: the inverse of `points`.
+
+        Parameters
+        ----------
+        points : array_like
+            x, y, z in nm, shape (n, 3).
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n, 3): pixels to the right and down from the upper left corner, pixel (i, j) covering [i, i + 1) by
+            [j, j + 1); and how far behind the section a point lies, in nm, before it if negative.
+
+        Examples
+        --------
+        >>> Section((800.0, 800.0, 400.0), (64, 48), 8.0).pixels([[800, 808, 480]]).tolist()
+        [[32.0, 25.0, 80.0]]
+        """
+        offset = (np.asarray(points, np.float64).reshape(-1, 3) - np.array(self.center)) @ self.axes
+        offset[:, :2] = offset[:, :2] / self.nm_per_pixel + np.array(self.size) / 2
+        return offset
+
     def box(self, resolution: Resolution, inward: NDArray[np.float64] | None = None) -> Box:
         """Give the smallest box of voxels that holds the voxels at all pixels' centres.
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArgumentError
-from ..geometry import Resolution
+from ..geometry import Box, Resolution
+from ..section import Section
 
 __all__ = ["Plane", "PlaneGrid"]
 
@@ -58,6 +59,38 @@ class PlaneGrid:
         right, down, _ = _AXES[self.plane]
         return min(self.resolution[right], self.resolution[down])
 
+    @property
+    def depth(self) -> float:
+        """How thick a section is, in nm."""
+        return self.resolution[_AXES[self.plane][2]]
+
+    def places(self, box: Box) -> list[Section]:
+        """Say where the sections of a block lie, each in the middle of its thickness; `box` is what the block covers.
+
+        Examples
+        --------
+        >>> (first, *_) = PlaneGrid("xz", (8.0, 8.0, 40.0)).places(Box((0, 0, 0), (10, 7, 2), (8.0, 8.0, 40.0)))
+        >>> first.center, first.size, first.nm_per_pixel
+        ((40.0, 4.0, 40.0), (10, 10), 8.0)
+        """
+        nm = self.nm_per_pixel
+        right, down, into = _AXES[self.plane]
+        size = self._pixels(box.shape, right), self._pixels(box.shape, down)
+        corners = [(start * r, stop * r) for start, stop, r in zip(box.start, box.stop, self.resolution, strict=True)]
+        center = [0.0, 0.0, 0.0]
+        ends = (corners[right][1] - size[0] * nm, corners[right][1])
+        center[right] = sum(ends) / 2 if self.plane in _FROM_THE_END else corners[right][0] + size[0] * nm / 2
+        center[down] = corners[down][0] + size[1] * nm / 2
+        places = []
+        for at in range(box.shape[into]):
+            center[into] = corners[into][0] + (at + 0.5) * self.resolution[into]
+            places.append(Section((center[0], center[1], center[2]), size, nm, panel=self.plane))
+        return places
+
+    def _pixels(self, shape: tuple[int, ...], axis: int) -> int:
+        """Give how many pixels the voxels along an axis take."""
+        return max(1, round(shape[axis] * (self.resolution[axis] / self.nm_per_pixel)))
+
     def sections(self, block: NDArray[Any]) -> NDArray[Any]:
         """Give the sections of a block.
 
@@ -78,7 +111,7 @@ class PlaneGrid:
         for at, axis in enumerate(_AXES[self.plane][:2]):
             stretch = self.resolution[axis] / self.nm_per_pixel
             if stretch != 1:
-                pixels = max(1, round(block.shape[axis] * stretch))
+                pixels = self._pixels(block.shape, axis)
                 nearest = np.floor((np.arange(pixels) + 0.5) / stretch).astype(np.intp)
                 turned = turned.take(nearest.clip(0, block.shape[axis] - 1), axis=at)
         return turned
