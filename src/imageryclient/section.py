@@ -169,7 +169,8 @@ class Section:
         >>> Section((800.0, 800.0, 400.0), (64, 48), 8.0).pixels([[800, 808, 480]]).tolist()
         [[32.0, 25.0, 80.0]]
         """
-        offset = (np.asarray(points, np.float64).reshape(-1, 3) - np.array(self.center)) @ self.axes
+        offset: NDArray[np.float64] = np.asarray(points, np.float64).reshape(-1, 3) - np.array(self.center)
+        offset = offset @ self.axes
         offset[:, :2] = offset[:, :2] / self.nm_per_pixel + np.array(self.size) / 2
         return offset
 
