@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -413,6 +414,17 @@ def test_following_satisfies_the_strict(datastack: Any, live: Any, whole: Any) -
     options = {"root_ids": op.before, "timestamp": when(op.time), "follow": True, "missing": "raise"}
     with pytest.warns(IdWarning, match="replaced by what has the same voxels"):
         assert client.segmentation_cutout(whole, **options).any()
+
+
+def test_files_of_masks_follow_too(datastack: Any, live: Any, whole: Any, tmp_path: Path) -> None:
+    _, client = live
+    op = datastack.history.operations[3]
+    options = {"root_ids": op.before, "timestamp": when(op.time), "follow": True, "missing": "fill"}
+    client.save_segmentation_masks(f"{tmp_path}/a", whole, **options)
+    client.save_image_and_segmentation_masks(f"{tmp_path}/b", whole, **options)
+    for start in "ab":
+        saved = {int(file.stem.rpartition("_")[2]) for file in tmp_path.glob(f"{start}_*root_id_*.png")}
+        assert saved == set(op.after)
 
 
 def test_there_is_nothing_to_follow_without_ids_or_moments(datastack: Any, live: Any, whole: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from .layers import Mip
+from .reading import Missing
 from .sections import Sections
 
 __all__ = ["ImageryClient"]
@@ -84,6 +85,7 @@ class ImageryClient(Sections):
         verbose: bool = False,
         *,
         display_range: tuple[float, float] | None = None,
+        missing: Missing | None = None,
         **kwargs: Any,
     ) -> None:
         """Save imagery as PNG: `PREFIX_imagery.png`, or `PREFIX_slice_N_imagery.png` for each section of a stack.
@@ -101,7 +103,7 @@ class ImageryClient(Sections):
         display_range : tuple of float, optional
             Values saved as black and white; without it uint8 and uint16 are saved as they are, and other values must
             be from 0 to 255.
-        bounds, mip, bbox_size, image_size, resolution, scale_to_bounds
+        bounds, mip, bbox_size, image_size, resolution, scale_to_bounds, missing
             As for `image_cutout`.
         **kwargs
             For Pillow's `Image.save`.
@@ -109,7 +111,7 @@ class ImageryClient(Sections):
         from .files.export import save_imagery_slices
 
         if precomputed_image is None:
-            image = self.image_cutout(bounds, bbox_size, image_size, mip, resolution, scale_to_bounds)
+            image = self.image_cutout(bounds, bbox_size, image_size, mip, resolution, scale_to_bounds, missing=missing)
             precomputed_image = self._sections_of(image)
         save_imagery_slices(
             filename_prefix, precomputed_image, slice_axis, verbose, display_range=display_range, **kwargs
@@ -138,6 +140,9 @@ class ImageryClient(Sections):
         timestamp: Any = None,
         scale_to_bounds: bool | None = None,
         verbose: bool = False,
+        *,
+        missing: Missing | None = None,
+        follow: bool = False,
         **kwargs: Any,
     ) -> None:
         """Save one PNG for each id: `PREFIX_root_id_ID.png`, or `PREFIX_slice_N_root_id_ID.png` for each section.
@@ -152,7 +157,8 @@ class ImageryClient(Sections):
             For some ids a colour, three or four numbers of 0 to 255; others are white.
         slice_axis, verbose, **kwargs
             As for `save_imagery`.
-        bounds, mip, root_ids, include_null_root, bbox_size, image_size, resolution, timestamp, scale_to_bounds
+        bounds, mip, root_ids, include_null_root, bbox_size, image_size, resolution, timestamp, scale_to_bounds, missing, \
+follow
             As for `split_segmentation_cutout`.
         """
         from .files.export import save_mask_slices
@@ -168,6 +174,8 @@ class ImageryClient(Sections):
                 resolution,
                 timestamp,
                 scale_to_bounds,
+                missing=missing,
+                follow=follow,
             )
         save_mask_slices(filename_prefix, precomputed_masks, segmentation_colormap or {}, slice_axis, verbose, **kwargs)
 
@@ -189,6 +197,8 @@ class ImageryClient(Sections):
         scale_to_bounds: bool | None = None,
         *,
         display_range: tuple[float, float] | None = None,
+        missing: Missing | None = None,
+        follow: bool = False,
         **kwargs: Any,
     ) -> None:
         """Save imagery and one mask for each id as PNG, aligned: for layers in Illustrator, Inkscape or Photoshop.
@@ -200,7 +210,7 @@ class ImageryClient(Sections):
         filename_prefix, segmentation_colormap, slice_axis, display_range, **kwargs
             As for `save_imagery` and `save_segmentation_masks`.
         bounds, image_mip, segmentation_mip, root_ids, include_null_root, resize, bbox_size, resolution, timestamp, \
-scale_to_bounds
+scale_to_bounds, missing, follow
             As for `image_and_segmentation_cutout`.
         """
         if precomputed_data is None:
@@ -216,6 +226,8 @@ scale_to_bounds
                 resolution=resolution,
                 timestamp=timestamp,
                 scale_to_bounds=scale_to_bounds,
+                missing=missing,
+                follow=follow,
             )
             precomputed_data = self._sections_of(image), masks
         image, masks = precomputed_data

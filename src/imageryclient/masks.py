@@ -165,6 +165,17 @@ class SegmentationMasks(Mapping[int, NDArray[np.bool_]]):
         entries[chosen] = np.arange(1, len(chosen) + 1)
         return self._from_compact(renamed(self._labels, entries, len(chosen)), self._ids[chosen - 1])
 
+    def section(self, index: int, axis: int = 2) -> SegmentationMasks:
+        """Give one section, with the labels and ids of the whole: some may have no voxel in it.
+
+        Examples
+        --------
+        >>> masks = SegmentationMasks(np.array([[[5, 0]], [[5, 8]]]))
+        >>> list(masks.section(0)), masks.section(0).voxel_count(8), masks.section(1).labels.tolist()
+        ([5, 8], 0, [[0], [2]])
+        """
+        return self._from_compact(self._labels[(slice(None),) * axis + (index,)], self._ids)
+
     def segmentation(self) -> NDArray[np.uint64]:
         """Give the ids as an array, 0 where no id of the mapping lies."""
         table = np.concatenate([np.zeros(1, np.uint64), self._ids])
