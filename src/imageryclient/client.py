@@ -157,8 +157,8 @@ class ImageryClient(Sections):
             For some ids a colour, three or four numbers of 0 to 255; others are white.
         slice_axis, verbose, **kwargs
             As for `save_imagery`.
-        bounds, mip, root_ids, include_null_root, bbox_size, image_size, resolution, timestamp, scale_to_bounds, missing, \
-follow
+        bounds, mip, root_ids, include_null_root, bbox_size, image_size, resolution, timestamp, scale_to_bounds, \
+missing, follow
             As for `split_segmentation_cutout`.
         """
         from .files.export import save_mask_slices
