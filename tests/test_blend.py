@@ -54,3 +54,15 @@ def test_a_segmentation_of_nothing_leaves_grey():
     grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
     nothing = np.zeros((3, 4), np.uint8)
     np.testing.assert_array_equal(tinted(grey, nothing, np.zeros(1, np.uint32)), opaque(grey))
+
+
+def test_tints_of_many_opacities_are_pillows():
+    rng = np.random.default_rng(3)
+    grey = rng.integers(0, 256, (90, 70), dtype=np.uint8)
+    for count in (3, 255):
+        labels = rng.integers(0, count + 1, grey.shape, dtype=np.uint8)
+        rgba = rng.integers(0, 256, (count + 1, 4), dtype=np.uint8)
+        table = rgba.view(np.uint32)[:, 0]
+        rgba[0] = 0
+        want = Image.alpha_composite(Image.fromarray(grey).convert("RGBA"), Image.fromarray(rgba[labels]))
+        np.testing.assert_array_equal(tinted(grey, labels, table).view(np.uint8).reshape(90, 70, 4), np.asarray(want))

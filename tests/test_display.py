@@ -99,3 +99,47 @@ def test_ranges_that_are_none(shown):
 def test_what_is_no_imagery(values):
     with pytest.raises(ArgumentError, match="must hold real numbers"):
         to_display(values)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])
+def test_gamma_raises_shades_to_its_power(dtype):
+    values = np.random.default_rng(4).integers(0, 255, 70_000).astype(dtype)
+    for gamma in (0.4, 1.0, 2.2):
+        want = np.rint(255 * (np.clip((values.astype(float) - 20) / 180, 0, 1)) ** gamma)
+        np.testing.assert_allclose(to_display(values, (20, 200), gamma=gamma), want, atol=1)
+        inverted = to_display(values, (200, 20), gamma=gamma)
+        want = np.rint(255 * (np.clip((200 - values.astype(float)) / 180, 0, 1)) ** gamma)
+        np.testing.assert_allclose(inverted, want, atol=1)
+
+
+def test_percentiles_are_of_finite_numbers():
+    values = np.append(np.arange(101.0), [np.nan, np.inf, -np.inf])
+    assert Shades.of(values, percentiles=(10, 90)) == Shades(10, 90)
+    assert Shades.of(values, percentiles=(90, 10)) == Shades(90, 10)
+    assert Shades.of(np.arange(101, dtype=np.uint8), percentiles=(0, 50), gamma=2) == Shades(0, 50, 2)
+    assert to_display(np.array([False, True]), percentiles=(1, 99)).tolist() == [0, 255]
+    assert to_display(values, percentiles=(0, 100), gamma=0.5)[101:].tolist() == [0, 255, 0]
+
+
+def test_large_images_are_looked_up_as_small_ones_are_computed():
+    for dtype in (np.uint8, np.uint16):
+        values = np.random.default_rng(5).integers(0, np.iinfo(dtype).max, (300, 301), dtype=dtype, endpoint=True)
+        for shades in (Shades(30, 200), Shades(200.5, 3, 0.7), Shades(9, 9)):
+            rows = np.stack([shades(row) for row in values])
+            np.testing.assert_array_equal(shades(values), rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"percentiles": (1, 1)}, "two different numbers from 0 to 100"),
+        ({"percentiles": (0, 101)}, "two different numbers from 0 to 100"),
+        ({"percentiles": 5}, "two different numbers from 0 to 100"),
+        ({"gamma": -1}, "gamma must be a positive number"),
+        ({"gamma": float("nan")}, "gamma must be a positive number"),
+        ({"percentiles": (1, 99), "display_range": (0, 9)}, "give one of them"),
+    ],
+)
+def test_contrast_that_makes_no_sense(arguments, message):
+    with pytest.raises(ArgumentError, match=message):
+        to_display(np.arange(10), **arguments)

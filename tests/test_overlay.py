@@ -270,7 +270,7 @@ IDS = np.array([[5, 9, 0]], dtype=np.uint64)
         ({"colors": {5: "red", 9: (1, 2)}}, "a colour is"),
         ({"alpha": 1.5}, "alpha is an opacity from 0 to 1; got 1.5"),
         ({"alpha": float("nan")}, "alpha is an opacity"),
-        ({"side": "left"}, "side must be 'in' or 'out'; got 'left'"),
+        ({"side": "left"}, "side must be 'in', 'out' or 'on'; got 'left'"),
         ({"outline": True, "width": 0}, "at least 1 pixel; got 0"),
         ({"imagery": np.zeros((3, 1), np.uint8)}, r"imagery has shape \(3, 1\); the segmentation has shape \(1, 3\)"),
         ({"imagery": Image.new("L", (3, 1))}, r"picture is \(3, 1\) pixels; the segmentation has shape \(1, 3\)"),

@@ -34,8 +34,10 @@ def test_each_pixel_takes_the_voxel_that_contains_its_centre(shape, resolution, 
     for i in range(width):
         for j in range(height):
             at = [0, 0, 0]
-            across = min(int((i + 0.5) * grid.nm_per_pixel / resolution[right]), shape[right] - 1)
-            at[right] = shape[right] - 1 - across if TURNS[plane][0].startswith("-") else across
+            place = (i + 0.5) * grid.nm_per_pixel / resolution[right]
+            if TURNS[plane][0].startswith("-"):
+                place = shape[right] - place
+            at[right] = min(max(0, math.floor(place + 1e-6)), shape[right] - 1)
             at[down] = min(int((j + 0.5) * grid.nm_per_pixel / resolution[down]), shape[down] - 1)
             for n in range(count):
                 at[into] = n

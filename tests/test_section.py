@@ -72,6 +72,20 @@ def test_a_box_holds_the_voxels_of_all_pixels_and_no_more(
     assert (box.start, box.stop) == (tuple(voxels.min(axis=0)), tuple(voxels.max(axis=0) + 1))
 
 
+@given(quaternions, st.floats(0.2, 6), st.integers(1, 40), st.integers(1, 40))
+def test_a_zoomed_section_begins_where_it_did(turn: tuple[int, ...], zoom: float, width: int, height: int) -> None:
+    section = Section((10.0, -20.0, 30.0), (width, height), 8.0, turn)  # type: ignore[arg-type]
+    zoomed = section.zoomed(zoom)
+    corner = np.array(section.center) - section.axes[:, :2] @ np.array(section.size) * 4.0
+    assert zoomed.pixels(corner)[0] == pytest.approx([0, 0, 0], abs=1e-6)
+    some = corner + section.axes @ np.array([16.0, 4.0, 5.0])
+    assert zoomed.pixels(some)[0] == pytest.approx([2 * zoom, zoom / 2, 5], abs=1e-6)
+    centres = [(np.arange(9 * n + 9) + 0.5) / zoom for n in (width, height)]
+    assert zoomed.size == tuple(
+        max(1, int((c <= n + 1e-9).sum())) for c, n in zip(centres, (width, height), strict=True)
+    )
+
+
 def test_tiles_make_the_whole() -> None:
     section = Section((10.0, 20.0, 30.0), (23, 9), 2.5, (0.1, 0.2, 0.3, 0.9))
     picture = np.full((9, 23, 3), np.nan)

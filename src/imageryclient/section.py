@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -149,6 +149,25 @@ class Section:
         rows = np.array(self.center) + j[:, None] * down
         points: NDArray[np.float64] = (rows[:, None, :] + (i[:, None] * right)[None]).reshape(-1, 3)
         return points
+
+    def zoomed(self, zoom: float) -> Section:
+        """Give the section with so many times as many pixels from the same upper left corner.
+
+        Like a picture drawn `zoom` times as large, it has all pixels whose centres lie in it, and at least one.
+
+        Examples
+        --------
+        >>> zoomed = Section((800.0, 800.0, 400.0), (6, 4), 8.0).zoomed(1.5)
+        >>> zoomed.size, zoomed.center
+        ((9, 6), (800.0, 800.0, 400.0))
+        """
+        if zoom == 1:
+            return self
+        nm = self.nm_per_pixel / zoom
+        size = np.array([max(1, math.ceil(n * zoom - 0.5)) for n in self.size])
+        shift = self.axes[:, :2] @ (size * nm - np.array(self.size) * self.nm_per_pixel) / 2
+        center = cast(FloatTriple, tuple((np.array(self.center) + shift).tolist()))
+        return replace(self, center=center, size=(int(size[0]), int(size[1])), nm_per_pixel=nm)
 
     def pixels(self, points: ArrayLike) -> NDArray[np.float64]:
         """Tell where points lie: the inverse of `points`.

@@ -1,10 +1,13 @@
 """Labels and imagery into pictures: pure work on arrays, with no idea where they came from.
 
-- `color`: palettes, and colours as people write them.
+- `color`, `hues`, `steady`: palettes, and colours as people write them; an id's one colour wherever it appears.
 - `display`: values of any dtype shown in 8 bits.
 - `planes`: which way a block is cut and turned.
 - `outline`, `nearby`: the edges of objects.
+- `style`: the arguments of a picture, checked: what each id is painted with, and how outlines run.
+- `stack`, `beneath`: segmentations and imagery as callers give them, section by section.
 - `paint`, `blend`: sections painted by look-up tables.
+- `traced`, `trails`, `patches`, `strokes`: sections painted along paths, with soft edges.
 - `overlay`: the drop-in function.
 - `picture`, `figure`, `scalebar`: upright pictures, stacks of them, scale bars.
 - `contours`, `curves`: the edges of labels as rings, and as smooth paths.

@@ -1,8 +1,4 @@
-"""Colours for many objects: evenly spaced hues, named palettes, and colours as people write them.
-
-The HUSL hues follow HUSL 2.1 (husl-colors.org), with its four-digit constants, since pictures made with
-imageryclient 1.0.4 and seaborn do; the later HSLuv differs from it by a step of 8 bits here and there.
-"""
+"""Colours for many objects: evenly spaced hues, named palettes, and colours as people write them."""
 
 from __future__ import annotations
 
@@ -17,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from ..errors import ArgumentError, MissingExtraError
+from .hues import hls, husl
+from .steady import is_steady, steady_colors
 
-__all__ = ["RGB", "discrete_colors", "is_steady", "palette_colors", "rgb_bytes", "rgba_bytes", "steady_colors"]
+__all__ = ["RGB", "discrete_colors", "palette_colors", "rgb_bytes", "rgba_bytes"]
 
 RGB = tuple[float, float, float]
 _Key = TypeVar("_Key")
@@ -92,8 +90,9 @@ def discrete_colors(
         "husl" (the default) or "hls" for evenly spaced hues; any name `seaborn.color_palette` takes, such as
         "tab10", "deep" or "viridis", or the cmap package knows ("tol:bright"); or colours, which are repeated.
         Palettes that only seaborn can make ("ch:s=.25", "light:red", "Blues_d") need seaborn installed.
-        "neuroglancer" gives the keys of a mapping, which must be ids, the colours that Neuroglancer shows them in,
-        whatever else is shown; "neuroglancer:7" those with 7 for its `colorSeed`.
+        Two kinds give the keys of a mapping, which must be ids, one colour wherever they appear, whatever else is
+        shown: "steady", saturated colours of nearly even lightness, and "neuroglancer", those that Neuroglancer shows
+        them in. "steady:7" gives other ones, and "neuroglancer:7" those with 7 for its `colorSeed`.
     h, l, s : float, optional
         First hue, lightness and saturation, from 0 to 1, of "husl" and "hls".
 
@@ -142,27 +141,6 @@ def palette_colors(
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
     return _palette(count, palette, float(h), float(l), float(s))
-
-
-def is_steady(palette: Any) -> bool:
-    """Tell whether a palette gives each id a colour that does not depend on the others."""
-    return isinstance(palette, str) and palette.partition(":")[0] == "neuroglancer"
-
-
-def steady_colors(ids: Sequence[int], palette: str) -> NDArray[np.uint8]:
-    """Give the colours of ids in such a palette, shape (count, 3).
-
-    Examples
-    --------
-    >>> steady_colors([864691135341362885], "neuroglancer").tolist()
-    [[8, 255, 77]]
-    """
-    from ..neuroglancer.colors import segment_colors
-
-    seed = palette.partition(":")[2] or "0"
-    if not seed.isdecimal() or int(seed) >= 2**32:
-        raise ArgumentError(f"the seed of palette {palette!r} must be a whole number of 32 bits")
-    return segment_colors(ids, int(seed))
 
 
 def rgb_bytes(colors: Iterable[Any]) -> NDArray[np.uint8]:
@@ -298,7 +276,7 @@ def _palette(count: int, palette: Any, h: float, l: float, s: float) -> NDArray[
         return _cycled(chosen, count)
     if palette in ("husl", "hls"):
         hues = (np.linspace(0, 1, count + 1)[:-1] + h) % 1
-        return _husl(hues * 359, s * 99, l * 99) if palette == "husl" else _hls(hues, l, s)
+        return husl(hues * 359, s * 99, l * 99) if palette == "husl" else hls(hues, l, s)
     cycle = _seaborn_cycle(palette)
     if cycle:
         return _cycled(np.array([_fractions("#" + code) for code in cycle]), count)
@@ -382,60 +360,3 @@ def _no_palette(name: str) -> ArgumentError:
     close = difflib.get_close_matches(name.lower().removesuffix("_r"), list(known), 4)
     hint = f"near it: {', '.join(known[key] for key in close)}" if close else "'husl', 'tab10' or 'viridis' are"
     return ArgumentError(f"there is no palette {name!r}; {hint}")
-
-
-def _hls(hues: NDArray[np.float64], l: float, s: float) -> NDArray[np.float64]:  # noqa: E741
-    """Convert hues from 0 to 1 of one lightness and saturation to sRGB, as `colorsys.hls_to_rgb` does for one."""
-    high = l * (1.0 + s) if l <= 0.5 else l + s - l * s
-    low = 2.0 * l - high
-    turned = (hues[:, np.newaxis] + np.array([1 / 3, 0.0, -1 / 3])) % 1.0
-    rising, falling = low + (high - low) * turned * 6.0, low + (high - low) * (2 / 3 - turned) * 6.0
-    return np.select([turned < 1 / 6, turned < 0.5, turned < 2 / 3], [rising, high, falling], low)
-
-
-_TO_RGB = ((3.2406, -1.5372, -0.4986), (-0.9689, 1.8758, 0.0415), (0.0557, -0.2040, 1.0570))
-_WHITE_U, _WHITE_V = 0.19784, 0.46834
-_EPSILON, _KAPPA = 0.008856, 903.3
-
-
-def _husl(hues: NDArray[np.float64], s: float, l: float) -> NDArray[np.float64]:  # noqa: E741
-    """Convert HUSL 2.1 hues (degrees) of one saturation and lightness (per cent) to sRGB, clipped to 0 to 1.
-
-    The chroma is `s` per cent of the largest that sRGB has at this lightness and hue: the nearest crossing of
-    the hue's ray with the six lines in the u, v plane where a channel is 0 or 1.
-    """
-    if l < 1e-8:
-        return np.zeros((len(hues), 3))
-    angle = np.radians(hues)
-    sine, cosine = np.sin(angle), np.cos(angle)
-    if l > 99.9999999:
-        l, chroma = 100.0, np.zeros_like(hues)  # noqa: E741
-    else:
-        chroma = _largest_chroma(l, sine, cosine) / 100 * s
-    u = cosine * chroma / (13 * l) + _WHITE_U
-    v = sine * chroma / (13 * l) + _WHITE_V
-    root = (l + 16) / 116
-    y = root**3 if root**3 > _EPSILON else (116 * root - 16) / _KAPPA
-    x = -(9 * y * u) / ((u - 4) * v - u * v)
-    z = (9 * y - 15 * v * y - v * x) / (3 * v)
-    linear = np.stack([r * x + g * y + b * z for r, g, b in _TO_RGB], axis=1)
-    curved = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
-    return np.clip(np.where(linear <= 0.0031308, 12.92 * linear, curved), 0, 1)
-
-
-def _largest_chroma(
-    l: float,  # noqa: E741
-    sine: NDArray[np.float64],
-    cosine: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    cube = (l + 16) ** 3 / 1560896
-    scale = cube if cube > _EPSILON else l / _KAPPA
-    largest = np.full(sine.shape, np.inf)
-    for m1, m2, m3 in _TO_RGB:
-        top = (0.99915 * m1 + 1.05122 * m2 + 1.14460 * m3) * scale
-        bottom = ((0.86330 * m3 - 0.17266 * m2) * sine + (0.12949 * m3 - 0.38848 * m1) * cosine) * scale
-        for limit in (0.0, 1.0):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                length = l * (top - 1.05122 * limit) / (bottom + 0.17266 * sine * limit)
-            largest = np.where((length > 0) & (length < largest), length, largest)
-    return largest

@@ -18,41 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compact import Extents, extents
-from ..errors import ArgumentError
-from .blend import ALPHA_BITS, COLOR_BITS, opaque, over, tinted
+from .blend import ALPHA_BITS, COLOR_BITS, lay, opaque, over, tinted
 from .nearby import gathered, labels_around
-from .outline import Side, inner_outlines, outlined
+from .outline import inner_outlines, outlined
+from .style import Style
 
-__all__ = ["LabelSection", "MaskSection", "Section", "Style", "paint", "paint_over_grey"]
+__all__ = ["Crop", "LabelSection", "MaskSection", "Section", "paint", "paint_over_grey"]
 
 _BATCH = 1 << 18  # pixels blended in one go
-_UNTAKEN = np.iinfo(np.int32).max
 _ONE_BY_ONE = 15_000  # labels looked at in the time that one outline takes, but for the pixels of its box
 
-_Crop = tuple[int, slice, slice, NDArray[np.bool_]]
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How to paint: `alpha` from 0 to 255, `merge` for one outline around all, the rest as its name says."""
-
-    alpha: int
-    outline: bool
-    merge: bool
-    overlap: bool
-    width: int
-    side: Side
-
-    @classmethod
-    def checked(cls, alpha: float, outline: bool, merge: bool, overlap: bool, width: int, side: Side) -> Style:
-        """Check the arguments of `composite_overlay`; raises ArgumentError for those out of range."""
-        if not 0 <= alpha <= 1:
-            raise ArgumentError(f"alpha is an opacity from 0 to 1; got {alpha!r}")
-        if side not in ("in", "out"):
-            raise ArgumentError(f"side must be 'in' or 'out'; got {side!r}")
-        if outline and not width >= 1:
-            raise ArgumentError(f"the width of an outline must be at least 1 pixel; got {width!r}")
-        return cls(int(alpha * 255), bool(outline), bool(merge), bool(overlap), int(width), side)
+Crop = tuple[int, slice, slice, NDArray[np.bool_]]
 
 
 class Section(Protocol):
@@ -65,8 +41,11 @@ class Section(Protocol):
     def union(self) -> NDArray[np.bool_]:
         """Where anything lies."""
 
-    def crops(self, margin: int) -> Iterator[_Crop]:
+    def crops(self, margin: int) -> Iterator[Crop]:
         """Each mask that is not empty, cut to its bounding box and a margin: number from 1, rows, columns."""
+
+    def magnified(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Section:
+        """Take such rows and columns, which may be some of them several times."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +69,7 @@ class LabelSection:
         """Where each label lies."""
         return extents(self.labels, self.count)
 
-    def crops(self, margin: int) -> Iterator[_Crop]:
+    def crops(self, margin: int) -> Iterator[Crop]:
         """See `Section`."""
         found = self.extents
         present = np.flatnonzero(found.counts)
@@ -98,6 +77,10 @@ class LabelSection:
         for label, (top, left), (bottom, right) in zip(present.tolist(), low, high, strict=True):
             rows, columns = slice(top, bottom), slice(left, right)
             yield label, rows, columns, self.labels[rows, columns] == label
+
+    def magnified(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> LabelSection:
+        """See `Section`."""
+        return LabelSection(self.labels.take(rows, axis=0).take(columns, axis=1), self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +97,7 @@ class MaskSection:
             union |= _filled(mask)
         return union
 
-    def crops(self, margin: int) -> Iterator[_Crop]:
+    def crops(self, margin: int) -> Iterator[Crop]:
         """See `Section`."""
         for number, values in enumerate(self.masks, start=1):
             mask = _filled(values)
@@ -125,6 +108,11 @@ class MaskSection:
                 columns = slice(int(across[0]), int(across[-1]) + 1)
                 rows, columns = _with_margin(rows, margin), _with_margin(columns, margin)
                 yield number, rows, columns, mask[rows, columns]
+
+    def magnified(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> MaskSection:
+        """See `Section`."""
+        masks = [mask.take(rows, axis=0).take(columns, axis=1) for mask in self.masks]
+        return MaskSection(masks, (len(rows), len(columns)))
 
 
 def paint(section: Section, table: NDArray[np.uint32], style: Style) -> NDArray[np.uint32]:
@@ -141,7 +129,7 @@ def paint(section: Section, table: NDArray[np.uint32], style: Style) -> NDArray[
         canvas = _one_by_one(section, table, style, None)
     if style.outline and style.merge:
         # the colours stay where they become fully transparent, as imageryclient 1.0.4 leaves them
-        kept = outlined(section.union(), style.width, style.side)
+        kept = outlined(section.union(), style.steps, style.pixel_side)
         np.bitwise_and(canvas, COLOR_BITS, out=canvas, where=~kept)
     return canvas
 
@@ -151,7 +139,7 @@ def paint_over_grey(
 ) -> NDArray[np.uint32]:
     """Give the opaque pixels, (y, x), of one section over grey imagery, (y, x)."""
     merged = style.outline and style.merge
-    kept = outlined(section.union(), style.width, style.side) if merged else None
+    kept = outlined(section.union(), style.steps, style.pixel_side) if merged else None
     labels = _one_color_each(section, style, kept)
     if labels is not None:
         return tinted(grey, labels, table)
@@ -167,12 +155,12 @@ def paint_over_grey(
 
 def _one_color_each(section: Section, style: Style, kept: NDArray[np.bool_] | None) -> NDArray[Any] | None:
     """Give the label that paints each pixel, 0 for none, where one alone does; `kept` bounds what is painted."""
-    if not isinstance(section, LabelSection) or (style.outline and style.side == "out"):
+    if not isinstance(section, LabelSection) or (style.outline and style.pixel_side == "out"):
         return None
     if not style.outline:
         return section.labels
     # what lies inside along the edge of all labels together lies along the edge of its own
-    edges = inner_outlines(section.labels, style.width) if kept is None else kept
+    edges = inner_outlines(section.labels, style.steps) if kept is None else kept
     painted: NDArray[Any] = section.labels * edges
     return painted
 
@@ -184,10 +172,10 @@ def _outlined_together(
 
     None where this does not apply, or would take longer than one outline after the other.
     """
-    if not isinstance(section, LabelSection) or not style.outline or style.side == "in":
+    if not isinstance(section, LabelSection) or not style.outline or style.pixel_side == "in":
         return None
-    pixels = np.flatnonzero(inner_outlines(section.labels, style.width) if kept is None else kept)
-    effort = pixels.size * gathered(style.width)
+    pixels = np.flatnonzero(inner_outlines(section.labels, style.steps) if kept is None else kept)
+    effort = pixels.size * gathered(style.steps)
     if effort > section.count * _ONE_BY_ONE:
         boxes = (section.extents.high - section.extents.low)[section.extents.counts > 0]
         if effort > len(boxes) * _ONE_BY_ONE + int(boxes.prod(axis=1).sum()):
@@ -198,7 +186,7 @@ def _outlined_together(
 def _colors_around(
     labels: NDArray[Any], pixels: NDArray[np.intp], table: NDArray[np.uint32], style: Style
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint32]]]:
-    for some, rounds in labels_around(labels, pixels, style.width):
+    for some, rounds in labels_around(labels, pixels, style.steps):
         painted = np.zeros(some.stop - some.start, np.uint32)
         for turn, (places, near) in enumerate(rounds):
             above = table.take(near)
@@ -229,15 +217,14 @@ def _one_by_one(
     canvas = np.zeros(section.shape, np.uint32)
     if not table.any():
         return canvas
-    margin = 0 if not style.outline else 1 if style.side == "in" else style.width
+    margin = 0 if not style.outline else 1 if style.pixel_side == "in" else style.steps
     flat, row_length = canvas.reshape(-1), canvas.shape[1]
-    order = np.full(flat.size, _UNTAKEN, np.int32)
     waiting: list[NDArray[np.intp]] = []
     colors: list[np.uint32] = []
     total = 0
     for number, rows, columns, crop in section.crops(margin):
         if style.outline:
-            crop = outlined(crop, style.width, style.side)
+            crop = outlined(crop, style.steps, style.pixel_side)
         if kept is not None:
             crop = crop & kept[rows, columns]
         y, x = np.nonzero(crop)
@@ -245,40 +232,11 @@ def _one_by_one(
         colors.append(table[number])
         total += y.size
         if total >= _BATCH:
-            _blend(flat, order, waiting, colors, style.overlap)
+            lay(flat, np.concatenate(waiting), np.repeat(colors, list(map(len, waiting))), style.overlap)
             waiting, colors, total = [], [], 0
     if waiting:
-        _blend(flat, order, waiting, colors, style.overlap)
+        lay(flat, np.concatenate(waiting), np.repeat(colors, list(map(len, waiting))), style.overlap)
     return canvas
-
-
-def _blend(
-    canvas: NDArray[np.uint32],
-    order: NDArray[np.int32],
-    places: list[NDArray[np.intp]],
-    colors: list[np.uint32],
-    overlap: bool,
-) -> None:
-    """Lay colours, each on its own pixels, over a canvas in order.
-
-    A pixel may take many of them. Each round takes the first that waits at every pixel and lays those over
-    the canvas together, which comes to the same as one after the other.
-    """
-    pixels = np.concatenate(places)
-    sources = np.repeat(np.array(colors, np.uint32), [len(p) for p in places])
-    while pixels.size:
-        ranks = np.arange(pixels.size, dtype=np.int32)
-        np.minimum.at(order, pixels, ranks)
-        first = order[pixels] == ranks
-        order[pixels] = _UNTAKEN
-        now, above = pixels[first], sources[first]
-        below = canvas[now]
-        if not overlap:
-            free = (below & ALPHA_BITS) == 0
-            canvas[now[free]] = above[free]
-            return
-        canvas[now] = over(below, above)
-        pixels, sources = pixels[~first], sources[~first]
 
 
 def _filled(values: NDArray[Any]) -> NDArray[np.bool_]:

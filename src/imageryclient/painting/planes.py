@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArgumentError
-from ..geometry import Box, Resolution
+from ..geometry import TOLERANCE, Box, Resolution
 from ..section import Section
 
 __all__ = ["Plane", "PlaneGrid"]
@@ -112,6 +112,11 @@ class PlaneGrid:
             stretch = self.resolution[axis] / self.nm_per_pixel
             if stretch != 1:
                 pixels = self._pixels(block.shape, axis)
-                nearest = np.floor((np.arange(pixels) + 0.5) / stretch).astype(np.intp)
+                centers = (np.arange(pixels) + 0.5) / stretch
+                # a voxel holds its lower border, which lies at its far end where it is gone through backwards
+                backwards = at == 0 and self.plane in _FROM_THE_END
+                nearest = (np.ceil(centers - TOLERANCE) - 1 if backwards else np.floor(centers + TOLERANCE)).astype(
+                    np.intp
+                )
                 turned = turned.take(nearest.clip(0, block.shape[axis] - 1), axis=at)
         return turned

@@ -1,0 +1,86 @@
+"""Options that paint a part of something with the colours and the contrast of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from .display import Shades
+from .style import colors_for, inks_for
+
+__all__ = ["COLORING", "SHADING", "options_over", "painted_colors", "shared_options"]
+
+COLORING = ("colors", "palette", "h", "l", "s", "default_color")  # options that give colours
+SHADING = ("display_range", "percentiles", "gamma")
+_INKING = (*COLORING, "alpha", "outline", "fill", "highlight", "rest")
+
+
+def shared_options(image: ArrayLike | None, ids: Sequence[int], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give options that paint any part with the colours and the contrast of the whole.
+
+    Parameters
+    ----------
+    image : array_like or None
+        The imagery of the whole.
+    ids : sequence of int
+        The ids in the whole.
+    options : mapping
+        As for `composite_overlay`.
+
+    Returns
+    -------
+    dict
+        The same options, with `colors` for each id in place of palettes, and a `display_range` in place of percentiles.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shared_options(np.array([0.0, 4.0]), [7, 9], {"colors": ["red", "blue"], "percentiles": (0, 50), "alpha": 0.5})
+    {'alpha': 0.5, 'colors': {7: '#ff0000', 9: '#0000ff'}, 'display_range': (0.0, 2.0)}
+    """
+    shared = {name: value for name, value in options.items() if name not in (*COLORING, *SHADING)}
+    making = {name: options[name] for name in COLORING if name in options}
+    shading = {name: options[name] for name in SHADING if name in options}
+    if ids:
+        rgb = colors_for(ids, **making)
+        shared["colors"] = {key: "#" + bytes(color).hex() for key, color in zip(ids, rgb, strict=True)}
+    if image is not None:
+        shades = Shades.of(image, **shading)
+        if shades.low == shades.high:  # of one value: any part finds the same
+            return shared | shading
+        shared |= {name: value for name, value in shading.items() if name == "gamma"}
+        shared["display_range"] = (shades.low, shades.high)
+    return shared
+
+
+def options_over(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give options of a picture, and in their place those given; a palette takes the place of colours, too.
+
+    Examples
+    --------
+    >>> options_over({"colors": {5: "red"}, "alpha": 0.5}, {"palette": "tab10"})
+    {'alpha': 0.5, 'palette': 'tab10'}
+    >>> options_over({"palette": "steady"}, {"colors": {5: "red"}})  # the others keep their palette
+    {'palette': 'steady', 'colors': {5: 'red'}}
+    """
+    gone = set()
+    if any(name in given for name in COLORING):
+        gone |= {"colors", "default_color"}
+    if any(name in given for name in SHADING):
+        gone |= set(SHADING)
+    return {name: value for name, value in own.items() if name not in gone} | dict(given)
+
+
+def painted_colors(ids: Sequence[int], options: Mapping[str, Any]) -> dict[int, tuple[int, int, int]]:
+    """Give the colour, (r, g, b) from 0 to 255, that each id is painted in, grey where others are highlighted.
+
+    Examples
+    --------
+    >>> painted_colors([7, 9], {"colors": ["red", "blue"], "highlight": 7})
+    {7: (255, 0, 0), 9: (150, 150, 150)}
+    """
+    inks = inks_for(ids, **{name: options[name] for name in _INKING if name in options})
+    rgb = inks.line if options.get("outline") else inks.area
+    return {key: (int(r), int(g), int(b)) for key, (r, g, b, _) in zip(ids, rgb, strict=True)}
