@@ -2,60 +2,198 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 from PIL import Image
 
 from ..errors import ArgumentError
+from .color import rgba_bytes
+from .draw import draw
+from .lettering import text_width
+from .panels import Align, Direction, Panels, Spot, panel_letters
 from .picture import as_rgba
+from .primitives import Group, Ink, Words
 
-__all__ = ["stack_images"]
+__all__ = ["stack_images", "title_size"]
+
+_SHARE = 0.05  # of a panel's shorter side, for its title
+_BOLD = 0.08  # of the size of titles, by which the strokes of letters are wider
+_SMALLEST = 12  # pixels of a title, unless it is asked to be smaller
 
 
-def stack_images(images: Iterable[Any], direction: str = "horizontal", spacing: int = 10) -> Image.Image:
-    """Put pictures side by side, or one below the other, on white.
+@dataclass(frozen=True, slots=True)
+class _Lettering:
+    """How letters and titles are written: the size of titles in pixels, and the colour."""
+
+    size: float
+    ink: Ink
+
+    def extent(self, letter: str, title: str) -> tuple[int, int]:
+        """Give width and height of a heading; nothing for no words."""
+        if not letter and not title:
+            return 0, 0
+        return math.ceil(self._title_at(letter) + text_width(title, self.size)), math.ceil(1.5 * self.size)
+
+    def heading(self, spot: Spot, letter: str, title: str) -> list[Words]:
+        """Give the words of a heading on its place."""
+        middle = spot.top + 0.7 * self.size
+        bold = self._bold(spot.left, middle, letter, self.ink)
+        return [*bold, Words(spot.left + self._title_at(letter), middle, title, self.size, self.ink, "left")]
+
+    def corner(self, spot: Spot, letter: str) -> list[Words]:
+        """Give the words of a letter within a picture, in white with a black rim."""
+        white, black = Ink((255, 255, 255)), Ink((0, 0, 0))
+        at = (spot.left + 0.5 * self.size, spot.top + self.size)
+        rim = [replace(words, ink=black, halo=black) for words in self._bold(*at, letter, black)]
+        return [*rim, *self._bold(*at, letter, white)]
+
+    @property
+    def _bigger(self) -> float:
+        return 1.25 * self.size
+
+    def _title_at(self, letter: str) -> float:
+        return text_width(letter, self._bigger) + (_BOLD + 0.5) * self.size if letter else 0.0
+
+    def _bold(self, x: float, y: float, letter: str, ink: Ink) -> list[Words]:
+        """Strike a letter three times, each a little to the right: the font has no bold."""
+        steps = (0.0, _BOLD / 2, _BOLD)
+        return [Words(x + step * self.size, y, letter, self._bigger, ink, "left") for step in steps if letter]
+
+
+def stack_images(
+    images: Iterable[Any],
+    direction: Direction = "horizontal",
+    spacing: int = 10,
+    *,
+    rows: int | None = None,
+    columns: int | None = None,
+    titles: Sequence[str | None] | None = None,
+    letters: bool | str | Sequence[str] = False,
+    letters_inside: bool = False,
+    font_size: float | None = None,
+    color: Any = None,
+    background: Any = None,
+    align: Align = "upper left",
+) -> Image.Image:
+    """Put pictures side by side, one below the other, or in rows and columns, as one figure.
 
     Parameters
     ----------
     images : iterable
-        Pictures, or arrays of shape (x, y[, channels]), of any sizes; aligned at the top or at the left.
+        Pictures, or arrays of shape (x, y[, channels]), of any sizes. None leaves a place empty, also of letters.
     direction : {"horizontal", "vertical"}, optional
-        Which way they follow each other. Default "horizontal".
+        Which way they follow each other: along the rows, or down the columns. Default "horizontal".
     spacing : int, optional
-        White pixels between them. Default 10.
+        Pixels between them. Default 10.
+    rows, columns : int, optional
+        How many; of one alone the other follows. By default all lie in one row or, if vertical, in one column. A row is
+        as high as its highest picture, a column as wide as its widest.
+    titles : sequence of str, optional
+        What to write above each; None or "" for nothing.
+    letters : bool, str or sequence of str, optional
+        Letters of the panels in bold, as journals want them: True or "A" for A, B, C, …; "a", "(a)", "1" and the like;
+        or the letters themselves.
+    letters_inside : bool, optional
+        Whether the letters lie in the upper left corners of the pictures, with a rim; by default they lie above, before
+        the title.
+    font_size : float, optional
+        Of the titles in pixels, and of the letters a quarter more; by default in proportion to the pictures.
+    color : colour, optional
+        Of titles and letters; by default black or white, whatever the background is farther from.
+    background : colour, optional
+        What lies between and, where they are transparent, behind the pictures; "transparent" or None in a colour's
+        place gives transparency. By default white lies between them, and opacity is left out: a transparent pixel
+        shows the colour it holds.
+    align : str, optional
+        Where a picture lies in its place if that is larger, such as "upper left" (the default), "lower middle" or
+        "middle".
 
     Returns
     -------
     PIL.Image.Image
-        RGB. Opacity is left out: a transparent pixel shows the colour it holds.
+        RGB; RGBA where the background is transparent, even in part.
 
     Raises
     ------
     ArgumentError
-        If there are no images, or `direction` or `spacing` makes no sense.
+        If there are no images, or an argument makes no sense.
 
     Examples
     --------
     >>> parts = [Image.new("RGBA", (30, 20), "red"), Image.new("L", (40, 10))]
     >>> stack_images(parts).size, stack_images(parts, direction="vertical", spacing=0).size
     ((80, 20), (40, 30))
+    >>> stack_images(parts * 2, columns=2, letters="a", letters_inside=True).size
+    (80, 50)
     """
-    if direction not in ("horizontal", "vertical"):
-        raise ArgumentError(f"direction must be 'horizontal' or 'vertical'; got {direction!r}")
-    gap = int(spacing)
-    if gap != spacing or gap < 0:
-        raise ArgumentError(f"spacing must be a whole number of pixels, from 0; got {spacing!r}")
-    parts = [as_rgba(image) for image in images]
-    if not parts:
+    parts = [None if image is None else as_rgba(image) for image in images]
+    given = [part for part in parts if part is not None]
+    if not given:
         raise ArgumentError("stack_images needs at least one image; got none")
-    along = direction == "horizontal"
-    lengths = [part.width if along else part.height for part in parts]
-    length = sum(lengths) + gap * (len(parts) - 1)
-    breadth = max(part.height if along else part.width for part in parts)
-    figure = Image.new("RGB", (length, breadth) if along else (breadth, length), "white")
-    at = 0
-    for part, step in zip(parts, lengths, strict=True):
-        figure.paste(part, (at, 0) if along else (0, at))
-        at += step + gap
-    return figure
+    size = title_size(given) if font_size is None else font_size
+    if not size > 0:
+        raise ArgumentError(f"font_size must be a positive number of pixels; got {font_size!r}")
+    ground = (255, 255, 255, 255) if background is None else _ground(background)
+    red, green, blue, alpha = rgba_bytes(color) if color is not None else _legible(ground)
+    words = _words(parts, titles, letters)
+    lettering = _Lettering(size, Ink((red, green, blue), alpha / 255))
+    above = [("" if letters_inside else letter, title) for letter, title in words]
+    panels = Panels.arranged(
+        [(0, 0) if part is None else part.size for part in parts],
+        rows,
+        columns,
+        direction=direction,
+        spacing=spacing,
+        align=align,
+        headings=[lettering.extent(*pair) for pair in above],
+    )
+    figure = Image.new("RGBA", panels.size, ground)
+    for part, spot in zip(parts, panels.spots, strict=True):
+        if part is None:
+            continue
+        if background is None:
+            part.putalpha(255)
+        figure.alpha_composite(part, (spot.left, spot.top))
+    written = [lettering.heading(head, *pair) for pair, head in zip(above, panels.heads, strict=True)]
+    if letters_inside:
+        written += [lettering.corner(spot, letter) for (letter, _), spot in zip(words, panels.spots, strict=True)]
+    shown = tuple(word for one in written for word in one if word.text)
+    if shown:
+        figure = draw(figure, [Group("letters", shown)])
+    return figure if ground[3] < 255 else figure.convert("RGB")
+
+
+def title_size(panels: Sequence[Image.Image]) -> int:
+    """Give the size of titles, in pixels, that suits some panels."""
+    return max(_SMALLEST, round(_SHARE * median(min(panel.size) for panel in panels)))
+
+
+def _ground(background: Any) -> tuple[int, int, int, int]:
+    if isinstance(background, str) and background == "transparent":
+        return (255, 255, 255, 0)
+    return rgba_bytes(background)
+
+
+def _words(parts: Sequence[Any], titles: Any, letters: Any) -> list[tuple[str, str]]:
+    """Give letter and title of each panel."""
+    named = [""] * len(parts) if titles is None else ["" if title is None else str(title) for title in titles]
+    if isinstance(titles, str) or len(named) != len(parts):
+        raise ArgumentError(f"{len(parts)} images need as many titles, None for none; got {titles!r:.80}")
+    count = sum(part is not None for part in parts)
+    if isinstance(letters, (str, bool)) or letters is None:  # an empty place takes no letter
+        following = iter(panel_letters(letters, count))
+        lettered = ["" if part is None else next(following) for part in parts]
+    else:
+        lettered = list(panel_letters(letters, len(parts)))
+    return list(zip(lettered, named, strict=True))
+
+
+def _legible(ground: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Give black, or white on what is dark."""
+    red, green, blue, alpha = ground
+    dark = alpha > 127 and 0.299 * red + 0.587 * green + 0.114 * blue < 128
+    return (255, 255, 255, 255) if dark else (0, 0, 0, 255)

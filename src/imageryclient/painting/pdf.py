@@ -1,32 +1,39 @@
-"""Vector figures as PDF 1.7, written object by object: a page, its imagery, paths, text, and a layer for each segment.
+"""Vector figures as PDF 1.7: a page, its imagery, paths, text, and a layer for each segment and group of annotations.
 
 Names of sections in comments are of ISO 32000-1.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._version import __version__
+from ..errors import ImageryWarning
 from .curves import Curves
-from .vector import SEAM
+from .helvetica import CAPITALS, helvetica, helvetica_width
+from .lettering import HALO
+from .pdffile import Layers, Opacities, PdfFile, references, text_string
+from .primitives import Disc, Path, Words
+from .shapes import SEAM
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .vector import Bar, Lines, Shape, Span, VectorFigure
+    from .primitives import Ink, Primitive
+    from .shapes import Drawing, Shape, Span
+    from .vector import VectorFigure
 
 __all__ = ["pdf_document"]
 
 _POINTS = 72 / 25.4  # in a mm
-_WIDTHS = {" ": 278, ".": 278, "m": 833}  # of letters in Helvetica, in thousandths of its size; of most others:
-_WIDTH = 556
-_LAYERS = ("imagery", "segmentation", "scale-bar")
+_SHIFTS = {"left": 0.0, "middle": 0.5, "right": 1.0}  # of a text's start, in its widths
+_ROUND = 0.5522847  # of a radius: how far control points of a quarter of a circle lie from its ends
 
 
 def pdf_document(figure: VectorFigure, title: str = "", record: str = "") -> bytes:
@@ -44,8 +51,14 @@ def pdf_document(figure: VectorFigure, title: str = "", record: str = "") -> byt
     Returns
     -------
     bytes
-        The file: one page with layers `imagery`, `segmentation`, a layer in it for each segment, named by its id, and
-        `scale-bar`, whose text is in Helvetica, which every reader has. The same figure makes the same bytes.
+        The file: one page with layers `background`, `imagery`, `segmentation`, a layer in it for each segment, named
+        by its id, and one for each group of annotations, such as `scale-bar`; text is in Helvetica, which every reader
+        has. The same figure makes the same bytes.
+
+    Warns
+    -----
+    ImageryWarning
+        If a text has characters that Helvetica has not in a PDF; see `helvetica.helvetica`.
 
     Examples
     --------
@@ -54,107 +67,202 @@ def pdf_document(figure: VectorFigure, title: str = "", record: str = "") -> byt
     >>> figure.to_pdf()[:8], b"/Name (7)" in figure.to_pdf()
     (b'%PDF-1.7', True)
     """
-    file = _File()
+    file = PdfFile()
     catalog, pages, page = file.reserve(), file.reserve(), file.reserve()
-    layers = {name: file.add(_layer(name)) for name in _LAYERS}
-    owners = {f"id-{shape.id}": file.add(_layer(str(shape.id))) for shape in figure.shapes}
-    height = figure.size[1]
-    wide, high = (length * _POINTS for length in figure.size_mm)
-    scale = high / height
-    drawing = [f"{scale:.9g} 0 0 {-scale:.9g} 0 {high:.9g} cm"]  # from pixels, y down, to points, y up
+    layers, opacities = Layers(file), Opacities(file)
+    width, height = figure.page.size
+    left, top, *whole = figure.page.box
+    wide, high = (length * _POINTS for length in figure.page.size_mm)
+    scale = high / whole[1]
+    corner = f"{0.0 - left * scale:.9g} {high + top * scale:.9g}"
+    drawing = [f"{scale:.9g} 0 0 {-scale:.9g} {corner} cm"]  # from pixels, y down, to points, y up
     objects = {}
+    if figure.background is not None:
+        ink = f"{opacities.chosen(figure.background.alpha)} {_color(figure.background)} rg"
+        drawing += layers.within(
+            layers.top("background"), [f"q {ink} {left:.7g} {top:.7g} {whole[0]:.7g} {whole[1]:.7g} re f Q"]
+        )
     if figure.picture is not None:
         objects["Imagery"] = _image(file, figure.picture)
-        drawing += _within("imagery", [f"q {figure.size[0]} 0 0 {-height} 0 {height} cm /Imagery Do Q"])
-    if figure.curves is not None:
-        objects["Segmentation"] = _segmentation(file, figure, _Pen.of(figure.curves), owners)
-        drawing += _within("segmentation", ["q /Shapes gs /Segmentation Do Q"])
-    if figure.bar is not None:
-        drawing += _within("scale-bar", _scale_bar(figure.bar))
+        drawing += layers.within(layers.top("imagery"), [f"q {width} 0 0 {-height} 0 {height} cm /Imagery Do Q"])
+    if figure.drawing is not None:
+        parts = _Segments(figure.drawing, _Pen.of(figure.drawing.curves), (width, height), layers, opacities)
+        forms = parts.forms(file)
+        objects |= forms
+        drawing += layers.within(parts.layer, [parts.shown(name) for name in forms])
+    speller = _Speller()
+    clip = f" 0 0 {width} {height} re W n" if any(figure.page.margins) else ""
+    for groups, cut_off in ((figure.annotations, clip), (figure.beside, "")):
+        for group in groups:
+            marks = [operator for one in group.primitives for operator in _primitive(one, opacities, speller)]
+            drawing += layers.within(layers.top(group.name), [f"q 1 j{cut_off}", *marks, "Q"])
+    speller.warn()
     font = "<</Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding>>"
-    state = f"<</Type /ExtGState /ca {figure.alpha:.4g} /CA {figure.alpha:.4g}>>"
     resources = (
-        f"<</XObject {_references(objects)} /Properties {_references(layers)} "
-        f"/Font <</Helvetica {font}>> /ExtGState <</Shapes {state}>>>>"
+        f"<</XObject {references(objects)} /Properties {layers.names} 0 R "
+        f"/Font <</Helvetica {font}>> /ExtGState {opacities.names} 0 R>>"
     )
+    opacities.finish()
     content = file.add_stream("", "\n".join(drawing).encode("ascii"))
-    inside = " ".join(f"{number} 0 R" for number in owners.values())
-    order = f"{layers['imagery']} 0 R {layers['segmentation']} 0 R [{inside}] {layers['scale-bar']} 0 R"
-    every = " ".join(f"{number} 0 R" for number in [*layers.values(), *owners.values()])
-    box = f"[0 0 {wide:.9g} {high:.9g}]"
-    file.set(
-        catalog, f"<</Type /Catalog /Pages {pages} 0 R /OCProperties <</OCGs [{every}] /D <</Order [{order}]>>>>>>"
-    )
+    file.set(catalog, f"<</Type /Catalog /Pages {pages} 0 R /OCProperties {layers.finished()}>>")
     file.set(pages, f"<</Type /Pages /Kids [{page} 0 R] /Count 1>>")
     file.set(
         page,
-        f"<</Type /Page /Parent {pages} 0 R /MediaBox {box} /Resources {resources} /Contents {content} 0 R "
-        "/Group <</S /Transparency /CS /DeviceRGB>>>>",
+        f"<</Type /Page /Parent {pages} 0 R /MediaBox [0 0 {wide:.9g} {high:.9g}] /Resources {resources} "
+        f"/Contents {content} 0 R /Group <</S /Transparency /CS /DeviceRGB>>>>",
     )
     entries = {"Title": title, "ImageryClient": record, "Creator": f"imageryclient {__version__}"}
-    about = file.add("<<" + " ".join(f"/{name} {_text(value)}" for name, value in entries.items() if value) + ">>")
-    return file.to_bytes(catalog, about)
+    named = " ".join(f"/{name} {text_string(value)}" for name, value in entries.items() if value)
+    return file.to_bytes(catalog, file.add(f"<<{named}>>"))
 
 
-class _File:
-    """Objects, numbered from 1, and where they lie in the file."""
+@dataclass(slots=True)
+class _Segments:
+    """The shapes as drawings of their own: areas of one opacity as a group, which is painted as one (11.6.6); lines."""
 
-    def __init__(self) -> None:
-        self._objects: list[bytes] = []
+    drawing: Drawing
+    pen: _Pen
+    size: tuple[int, int]
+    layers: Layers
+    opacities: Opacities
+    layer: int = 0
+    owners: dict[int, int] = field(default_factory=dict)
+    groups: dict[str, float] = field(default_factory=dict)
 
-    def reserve(self) -> int:
-        self._objects.append(b"null")
-        return len(self._objects)
+    def forms(self, file: PdfFile) -> dict[str, int]:
+        """Add the drawings to a file, in the order they are painted."""
+        self.layer = self.layers.top("segmentation")
+        self.owners = {shape.id: self.layers.inner(str(shape.id)) for shape in self.drawing.shapes}
+        found = {}
+        for number, (alpha, shapes) in enumerate(self.drawing.by_opacity().items(), start=1):
+            if alpha:
+                self.groups[f"Areas{number}"] = alpha
+                found[f"Areas{number}"] = self._form(
+                    file, self._areas(shapes), " /Group <</S /Transparency /CS /DeviceRGB>>"
+                )
+        if self.drawing.style.outline:
+            found["Outlines"] = self._form(file, self._outlines())
+        return found
 
-    def set(self, number: int, body: str) -> None:
-        self._objects[number - 1] = body.encode("ascii")
+    def shown(self, name: str) -> str:
+        """Write that one of the drawings is painted."""
+        opacity = self.opacities.chosen(self.groups[name]) + " " if name in self.groups else ""
+        return f"q {opacity}/{name} Do Q"
 
-    def add(self, body: str) -> int:
-        number = self.reserve()
-        self.set(number, body)
-        return number
+    def _form(self, file: PdfFile, parts: list[str], group: str = "") -> int:
+        width, height = self.size
+        resources = f"<</Properties {self.layers.names} 0 R /ExtGState {self.opacities.names} 0 R>>"
+        head = f"/Type /XObject /Subtype /Form /BBox [0 0 {width} {height}]{group} /Resources {resources}"
+        return file.add_stream(head, "\n".join(parts).encode("ascii"))
 
-    def add_stream(self, entries: str, data: bytes) -> int:
-        packed = zlib.compress(data)
-        head = f"<<{entries} /Filter /FlateDecode /Length {len(packed)}>>\nstream\n".encode("ascii")
-        self._objects.append(head + packed + b"\nendstream")
-        return len(self._objects)
+    def _areas(self, shapes: Sequence[Shape]) -> list[str]:
+        parts = [f"1 j {SEAM:.6g} w"]
+        for shape in shapes:
+            if shape.area_ink is not None:
+                color = _color(shape.area_ink)
+                path = [f"{color} rg {color} RG", self.pen.path(shape.area), "B" if self.drawing.style.smooth else "f"]
+                parts += self.layers.within(self.owners[shape.id], path)
+        return parts
 
-    def to_bytes(self, catalog: int, about: int) -> bytes:
-        parts = [b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"]
-        at, places = len(parts[0]), []
-        for number, body in enumerate(self._objects, start=1):
-            places.append(at)
-            parts.append(b"%d 0 obj\n%s\nendobj\n" % (number, body))
-            at += len(parts[-1])
-        count = len(places) + 1
-        rows = "".join(f"{place:010d} 00000 n \n" for place in places)
-        trailer = f"<</Size {count} /Root {catalog} 0 R /Info {about} 0 R>>"
-        end = f"xref\n0 {count}\n0000000000 65535 f \n{rows}trailer\n{trailer}\nstartxref\n{at}\n%%EOF\n"
-        return b"".join([*parts, end.encode("ascii")])
-
-
-def _layer(name: str) -> str:
-    return f"<</Type /OCG /Name {_text(name)}>>"  # 8.11, optional content
-
-
-def _within(layer: str, drawing: Iterable[str]) -> list[str]:
-    return [f"/OC /{layer} BDC", *drawing, "EMC"]
-
-
-def _references(numbers: dict[str, int]) -> str:
-    return "<<" + " ".join(f"/{name} {number} 0 R" for name, number in numbers.items()) + ">>"
-
-
-def _text(text: str) -> str:
-    """Write a text string: as it is where it is ASCII, else in UTF-16."""
-    if not text.isascii():
-        return "<FEFF" + text.encode("utf-16-be", "replace").hex().upper() + ">"
-    escaped = text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
-    return "(" + escaped.replace("\r", "\\r").replace("\n", "\\n") + ")"
+    def _outlines(self) -> list[str]:
+        """Draw lines, of which one side is clipped unless they are on the edge."""
+        style, free = self.drawing.style, self.drawing.free
+        parts = [f"1 j {1 if style.dash is None else 0} J {2 * style.reach:.6g} w"]
+        if style.dash is not None:
+            parts.append(_dashes(style.dash.drawn, style.dash.left_out))
+        if free is not None:
+            parts.append(f"{self.pen.path(free)}\nW* n")
+        for shape in self.drawing.shapes:
+            if shape.line_ink is None or not shape.line:
+                continue
+            path = [f"{self.opacities.chosen(shape.line_ink.alpha)} {_color(shape.line_ink)} RG"]
+            if free is None and style.side != "on":
+                around = "0 0 {} {} re\n".format(*self.size) if style.side == "out" else ""
+                path = ["q", *path, f"{around}{self.pen.path(shape.area)}\nW* n", self.pen.path(shape.line), "S", "Q"]
+            else:
+                path += [self.pen.path(shape.line), "S"]
+            parts += self.layers.within(self.owners[shape.id], path)
+        return parts
 
 
-def _image(file: _File, picture: Image.Image) -> int:
+@dataclass(slots=True)
+class _Speller:
+    """Spells texts with the letters there are, and remembers which there are not."""
+
+    lost: dict[str, None] = field(default_factory=dict)
+
+    def spelled(self, text: str) -> bytes:
+        """Give a text in WinAnsi."""
+        letters, lost = helvetica(text)
+        self.lost |= dict.fromkeys(lost)
+        return letters
+
+    def warn(self) -> None:
+        """Say what question marks stand for."""
+        if self.lost:
+            warnings.warn(
+                f"a PDF's own Helvetica has no {', '.join(self.lost)}: question marks stand for them in its texts; "
+                "write others, or save as .svg",
+                ImageryWarning,
+                stacklevel=4,
+            )
+
+
+def _primitive(one: Primitive, opacities: Opacities, speller: _Speller) -> Iterable[str]:
+    """Draw first the area, then the line, as SVG does."""
+    if isinstance(one, Words):
+        yield from _words(one, opacities, speller)
+        return
+    path = _circle(one) if isinstance(one, Disc) else _polygon(one.points, one.closed)
+    if one.fill is not None:
+        yield f"{opacities.chosen(one.fill.alpha)} {_color(one.fill)} rg"
+        yield f"{path} f"
+    if one.line is not None:
+        dash = one.dash if isinstance(one, Path) else None
+        yield f"q {opacities.chosen(one.line.alpha)} {_color(one.line)} RG {one.width:.6g} w"
+        yield "1 J" if dash is None else f"0 J {_dashes(*dash)}"
+        yield f"{path} S Q"
+
+
+def _circle(disc: Disc) -> str:
+    x, y, r = disc.x, disc.y, disc.radius
+    turn = ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 0))
+    parts = [f"{x + r:.7g} {y:.7g} m"]
+    for (ax, ay), (bx, by) in pairwise(turn):
+        points = ((ax + _ROUND * bx, ay + _ROUND * by), (bx + _ROUND * ax, by + _ROUND * ay), (bx, by))
+        parts.append(" ".join(f"{x + r * px:.7g} {y + r * py:.7g}" for px, py in points) + " c")
+    return " ".join([*parts, "h"])
+
+
+def _polygon(points: Iterable[tuple[float, float]], closed: bool) -> str:
+    sides = [f"{x:.7g} {y:.7g} {'l' if at else 'm'}" for at, (x, y) in enumerate(points)]
+    return " ".join([*sides, "h"] if closed else sides)
+
+
+def _words(words: Words, opacities: Opacities, speller: _Speller) -> Iterable[str]:
+    letters = speller.spelled(words.text)
+    start = words.x - _SHIFTS[words.anchor] * helvetica_width(letters) * words.size
+    shown = _letters(letters, words.size, start, words.y + CAPITALS / 2 * words.size)
+    if words.halo is not None:
+        width = 2 * HALO * words.size
+        yield f"q {opacities.chosen(words.halo.alpha)} {_color(words.halo)} RG {width:.6g} w {shown.format(1)} Q"
+    yield f"{opacities.chosen(words.ink.alpha)} {_color(words.ink)} rg {shown.format(0)}"
+
+
+def _letters(letters: bytes, size: float, x: float, baseline: float) -> str:
+    """Write text from a place; braces stand for how it is shown: 0 filled, 1 its outline alone (9.3.6)."""
+    return f"BT /Helvetica {size:.7g} Tf {{}} Tr 1 0 0 -1 {x:.7g} {baseline:.7g} Tm <{letters.hex().upper()}> Tj ET"
+
+
+def _color(ink: Ink) -> str:
+    return " ".join(f"{channel / 255:.4g}" for channel in ink.color)
+
+
+def _dashes(drawn: float, left_out: float) -> str:
+    return f"[{drawn:.6g} {left_out:.6g}] 0 d"
+
+
+def _image(file: PdfFile, picture: Image.Image) -> int:
     """Add a picture, L, RGB or RGBA; the opacity is a picture of its own."""
     width, height = picture.size
     size = f"/Type /XObject /Subtype /Image /Width {width} /Height {height} /BitsPerComponent 8 /Interpolate false"
@@ -167,43 +275,11 @@ def _image(file: _File, picture: Image.Image) -> int:
     return file.add_stream(f"{size} /ColorSpace /{space}{mask}", picture.tobytes())
 
 
-def _segmentation(file: _File, figure: VectorFigure, pen: _Pen, owners: dict[str, int]) -> int:
-    """Add the shapes as one drawing; areas are a group, whose opacity is that of all together (11.6.6)."""
-    width, height = figure.size
-    parts = ["1 j 1 J"]
-    for shape in figure.shapes:
-        if figure.lines is None:
-            drawing = [pen.path(shape.area), "B" if figure.smooth else "f"]
-            width_of_line = SEAM
-        else:
-            drawing = list(_outline(figure, pen, shape, figure.lines))
-            width_of_line = figure.lines.width * (1 if figure.lines.side == "on" else 2)
-        color = " ".join(f"{channel / 255:.4g}" for channel in shape.color)
-        parts += _within(f"id-{shape.id}", [f"{color} rg {color} RG {width_of_line:.6g} w", *drawing])
-    group = " /Group <</S /Transparency /CS /DeviceRGB>>" if figure.lines is None else ""
-    head = f"/Type /XObject /Subtype /Form /BBox [0 0 {width} {height}]{group}"
-    return file.add_stream(f"{head} /Resources <</Properties {_references(owners)}>>", "\n".join(parts).encode("ascii"))
-
-
-def _outline(figure: VectorFigure, pen: _Pen, shape: Shape, lines: Lines) -> Iterable[str]:
-    """Draw a line; unless it is on the edge, one of twice the width, of which one side is clipped."""
-    if not shape.line:
-        return
-    if lines.side == "on":
-        yield f"{pen.path(shape.line)}\nS"
-        return
-    if lines.free is not None:
-        clip = pen.path(lines.free)
-    else:
-        around = "0 0 {} {} re\n".format(*figure.size) if lines.side == "out" else ""
-        clip = around + pen.path(shape.area)
-    yield f"q\n{clip}\nW* n\n{pen.path(shape.line)}\nS\nQ"
-
-
 @dataclass(frozen=True, slots=True)
 class _Pen:
     """Writes segments; PDF knows cubic curves alone: for each segment its control points and its end."""
 
+    curves: Curves
     rows: list[list[float]]
     starts: list[list[float]]
     straight: list[bool]
@@ -212,11 +288,14 @@ class _Pen:
     def of(cls, curves: Curves) -> _Pen:
         start, control, stop = curves.start, curves.control, curves.stop
         rows = np.concatenate([(start + 2 * control) / 3, (stop + 2 * control) / 3, stop], axis=1)
-        return cls(rows.tolist(), start.tolist(), curves.straight.tolist())
+        return cls(curves, rows.tolist(), start.tolist(), curves.straight.tolist())
 
     def path(self, spans: Iterable[Span]) -> str:
         parts = []
         for span in spans:
+            if span.tight:
+                parts.append(_polygon(span.middles(self.curves).tolist(), span.closed))
+                continue
             parts.append("{:.7g} {:.7g} m".format(*self.starts[span.first]))
             for at in range(span.first, span.last):
                 ax, ay, bx, by, x, y = self.rows[at]
@@ -227,12 +306,3 @@ class _Pen:
             if span.closed:
                 parts.append("h")
         return "\n".join(parts)
-
-
-def _scale_bar(bar: Bar) -> Iterable[str]:
-    yield " ".join(f"{channel / 255:.4g}" for channel in bar.color) + " rg"
-    yield f"{bar.left:.7g} {bar.top:.7g} {bar.width:.7g} {bar.height:.7g} re f"
-    length = sum(_WIDTHS.get(letter, _WIDTH) for letter in bar.text) / 1000 * bar.font_size
-    start = bar.text_middle - length / 2
-    place = f"1 0 0 -1 {start:.7g} {bar.baseline:.7g} Tm"
-    yield f"BT /Helvetica {bar.font_size:.7g} Tf {place} <{bar.text.encode('cp1252').hex().upper()}> Tj ET"

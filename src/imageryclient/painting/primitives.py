@@ -36,7 +36,11 @@ class Disc:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Straight lines from point to point; `dash` are the lengths drawn and left out, in turn."""
+    """Straight lines from point to point; `dash` are the lengths drawn and left out, in turn.
+
+    Corners and ends are round, as of SVG's `stroke-linejoin="round" stroke-linecap="round"`; those of dashes are flat.
+    A closed path is filled where it winds around, whichever way.
+    """
 
     points: tuple[tuple[float, float], ...]
     closed: bool = False
@@ -63,7 +67,8 @@ class Words:
     anchor : {"left", "middle", "right"}
         Which part of the text lies at `x`.
     halo : Ink or None
-        Of a rim around the letters, which keeps them legible on whatever lies below.
+        Of a rim around the letters, which keeps them legible on whatever lies below; a tenth of the size wide, drawn
+        below them as a round stroke of twice that.
     """
 
     x: float

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from ..errors import ArgumentError
 from .color import rgb_bytes
+from .draw import bounding_box, draw
+from .lettering import CAPITALS, text_width
+from .picture import as_rgba
+from .primitives import Group, Ink, Path, Words
 
-__all__ = ["ScaleBar", "scale_bar"]
+__all__ = ["Corner", "ScaleBar", "bar_group", "legible_on", "scale_bar"]
 
+RGB8 = tuple[int, int, int]
 Corner = Literal["lower right", "lower left", "upper right", "upper left"]
+RIM = Ink((0, 0, 0), 0.35)
 _ROUND = (1, 2, 5)
 _UNITS = ((1e9, "m"), (1e6, "mm"), (1e3, "µm"), (1.0, "nm"))
 _SHARE = 0.2  # of the picture's width, when the length is left to us
 _LONGEST = 0.8
+_GAP = 0.15  # between text and bar over the size of the font, beside the bar's own thickness: room for a µ's stem
+_BRIGHT = 190  # mean grey below the bar from which black is easier to see than white; that of stained tissue is lower
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +83,63 @@ class ScaleBar:
         return f"{self.nm:.4g} nm"
 
 
+def bar_group(
+    size: tuple[int, int],
+    nm_per_pixel: float,
+    length: float | None = None,
+    *,
+    corner: Corner = "lower right",
+    color: RGB8 = (255, 255, 255),
+    rim: bool = False,
+    label: bool = True,
+    font_size: float | None = None,
+    thickness: int | None = None,
+) -> Group:
+    """Give a scale bar for a picture of some width and height: a group "scale-bar", of the bar and its text.
+
+    Parameters and errors are those of `scale_bar`, but for `rim`: whether letters have a dark rim, for white ones on
+    grey.
+
+    Examples
+    --------
+    >>> bar, text = bar_group((400, 300), 4.0).primitives
+    >>> bar.points, text.text
+    (((266.0, 287.0), (391.0, 287.0), (391.0, 291.0), (266.0, 291.0)), '500 nm')
+    """
+    vertical, _, side = corner.partition(" ")
+    if vertical not in ("lower", "upper") or side not in ("left", "right"):
+        raise ArgumentError(f"corner must be such as 'lower right'; got {corner!r}")
+    width, height = size
+    bar = ScaleBar.checked(width, nm_per_pixel, length)
+    margin = max(2, round(0.03 * min(size)))
+    thick = thickness or max(2, round(0.012 * min(size)))
+    top = height - margin - thick if vertical == "lower" else margin
+    left = width - margin - bar.pixels if side == "right" else float(margin)
+    right, bottom = left + bar.pixels, top + thick
+    ink = Ink(color)
+    corners = ((left, float(top)), (right, float(top)), (right, float(bottom)), (left, float(bottom)))
+    parts: list[Path | Words] = [Path(corners, closed=True, fill=ink)]
+    if label:
+        font = font_size or max(9, round(0.045 * min(size)))
+        half, high = text_width(bar.label, font) / 2, CAPITALS * font
+        x = min(max(left + bar.pixels / 2, margin + half), width - margin - half)
+        gap = thick + _GAP * font
+        y = top - gap - high / 2 if vertical == "lower" else bottom + gap + high / 2
+        if x - half < 0 or y - high / 2 < 0 or y + high / 2 > height:
+            raise ArgumentError(
+                f"the picture of {width} x {height} pixels has no room for {bar.label!r}; use label=False"
+            )
+        parts.append(Words(x, y, bar.label, font, ink, halo=RIM if rim else None))
+    return Group("scale-bar", tuple(parts))
+
+
 def scale_bar(
     picture: Image.Image,
     nm_per_pixel: float,
     length: float | None = None,
     *,
     corner: Corner = "lower right",
-    color: Any = "white",
+    color: Any = None,
     label: bool = True,
     font_size: int | None = None,
     thickness: int | None = None,
@@ -99,10 +156,11 @@ def scale_bar(
         Of the bar in nm; by default the round length nearest to a fifth of the picture's width.
     corner : {"lower right", "lower left", "upper right", "upper left"}
         Where it goes.
-    color : colour
-        Of bar and text.
+    color : colour, optional
+        Of bar and text. By default white, with a dark rim around the letters, or black where it lies on what is nearly
+        white, or transparent.
     label : bool
-        Whether to write the length above the bar.
+        Whether to write the length above the bar, or below it in the upper corners.
     font_size, thickness : int, optional
         In pixels; by default in proportion to the picture.
 
@@ -123,69 +181,20 @@ def scale_bar(
     >>> int((np.asarray(marked)[..., 0].sum(axis=1) / 255).max())  # 400 nm would be an odd length: 500
     125
     """
-    vertical, _, side = corner.partition(" ")
-    if vertical not in ("lower", "upper") or side not in ("left", "right"):
-        raise ArgumentError(f"corner must be such as 'lower right'; got {corner!r}")
-    width, height = picture.size
-    bar = ScaleBar.checked(width, nm_per_pixel, length)
-    margin = max(2, round(0.03 * min(width, height)))
-    thick = thickness or max(2, round(0.012 * min(width, height)))
-    top = height - margin - thick if vertical == "lower" else margin
-    left = width - margin - bar.pixels if side == "right" else float(margin)
-    covered = np.zeros((height, width))
-    covered[max(0, top) : top + thick] = _coverage(width, left, left + bar.pixels)
-    if label:
-        text = _text(bar.label, font_size or max(9, round(0.045 * min(width, height))))
-        x = round(left + bar.pixels / 2 - text.shape[1] / 2)
-        x = min(max(x, margin), width - margin - text.shape[1])
-        y = top - text.shape[0] - thick if vertical == "lower" else top + 2 * thick
-        if x < 0 or y < 0 or y + text.shape[0] > height:
-            raise ArgumentError(
-                f"the picture of {width} x {height} pixels has no room for {bar.label!r}; use label=False"
-            )
-        covered[y : y + text.shape[0], x : x + text.shape[1]] = text
-    return _mixed(picture, covered, rgb_bytes([color])[0])
-
-
-def _coverage(width: int, start: float, stop: float) -> NDArray[np.float64]:
-    """Give the share of each pixel of a row that lies between two places."""
-    edges = np.arange(width)
-    share: NDArray[np.float64] = np.clip(np.minimum(edges + 1, stop) - np.maximum(edges, start), 0, 1)
-    return share
-
-
-def _text(words: str, size: int) -> NDArray[np.float64]:
-    """Draw text in Pillow's own font, the same on every machine; of its few letters, a µ is made of a u."""
-    font = ImageFont.load_default(size)
-    spelled = words.replace("µ", "u")
-    left, top, right, bottom = (math.floor(n) for n in font.getbbox(words.replace("µ", "up")))
-    canvas = Image.new("L", (right - left + 1, bottom - top + 1))
-    ImageDraw.Draw(canvas).text((-left, -top), spelled, fill=255, font=font)
-    drawn = np.array(canvas, dtype=np.float64) / 255
-    if "µ" in words:
-        at = round(font.getlength(words[: words.index("µ")])) - left
-        baseline = math.ceil(font.getbbox("u")[3]) - top
-        height = baseline - (math.floor(font.getbbox("u")[1]) - top)
-        letter = drawn[baseline - height // 2, at : at + round(font.getlength("u"))]
-        stem = letter * (np.cumsum(np.diff(letter > 0.5, prepend=False)) <= 1)  # its left stem alone
-        depth = min(drawn.shape[0], baseline + round(0.35 * height))
-        below = drawn[baseline - 2 : depth, at : at + stem.size]
-        np.maximum(below, stem, out=below)
-    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
-    return drawn[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def _mixed(picture: Image.Image, covered: NDArray[np.float64], color: NDArray[np.uint8]) -> Image.Image:
-    """Lay a colour over a picture, as far as each pixel is covered; covered pixels become opaque likewise."""
+    options: dict[str, Any] = {"corner": corner, "label": label, "font_size": font_size, "thickness": thickness}
+    group = bar_group(picture.size, nm_per_pixel, length, **options)
+    ink = legible_on(picture, group) if color is None else cast(RGB8, tuple(rgb_bytes([color])[0].tolist()))
+    rim = color is None and ink != (0, 0, 0)
+    group = bar_group(picture.size, nm_per_pixel, length, color=ink, rim=rim, **options)
     mode = "RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB"
-    below = np.asarray(picture.convert(mode), dtype=np.float64)
-    above = np.append(color, 255)[: below.shape[2]].astype(np.float64)
-    share = covered[:, :, None]
-    if mode == "RGBA":  # a covered pixel shows the colour, however transparent what lies below
-        opacity = share + below[:, :, 3:] / 255 * (1 - share)
-        share = np.divide(share, opacity, out=np.zeros_like(share), where=opacity > 0)
-        mixed = below + (above - below) * share
-        mixed[:, :, 3:] = 255 * opacity
-    else:
-        mixed = below + (above - below) * share
-    return Image.fromarray(np.round(mixed).astype(np.uint8), mode)
+    marked = draw(picture, [group])
+    return marked if mode == "RGBA" else marked.convert("RGB")
+
+
+def legible_on(picture: Image.Image, group: Group) -> RGB8:
+    """Choose white, or black where what a group will cover of a picture is nearly white, or transparent."""
+    left, top, right, bottom = bounding_box(group.primitives) or (0, 0, 1, 1)
+    below = as_rgba(picture.crop((math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))))
+    page = Image.new("RGBA", below.size, "white")
+    bright = float(np.asarray(Image.alpha_composite(page, below).convert("L")).mean())
+    return (0, 0, 0) if bright > _BRIGHT else (255, 255, 255)

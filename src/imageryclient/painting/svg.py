@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -12,12 +13,18 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from .curves import UNITS, Curves
-from .vector import SEAM
+from .helvetica import CAPITALS
+from .lettering import HALO
+from .look import strays
+from .primitives import Disc, Path, Words
+from .shapes import SEAM
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .vector import Bar, Lines, Shape, Span, VectorFigure
+    from .primitives import Group, Ink, Primitive
+    from .shapes import Drawing, Shape, Span
+    from .vector import VectorFigure
 
 __all__ = ["svg_document"]
 
@@ -25,7 +32,9 @@ _NAMESPACES = (
     'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
     'xmlns:inkscape="http://www.inkscape.org/namespaces/inkscape"'
 )
-_CRISP = 'shape-rendering="crispEdges"'
+_CRISP = ' shape-rendering="crispEdges"'
+_FONT = 'font-family="Helvetica, Arial, sans-serif"'
+_ANCHORS = {"left": "start", "middle": "middle", "right": "end"}
 _UNWRITABLE = str.maketrans(dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF]))  # in XML
 
 
@@ -44,9 +53,11 @@ def svg_document(figure: VectorFigure, title: str = "", record: str = "") -> str
     Returns
     -------
     str
-        The document: of groups `imagery`, `segmentation`, which holds a group `id-ID` for each segment with the id in
-        `data-id`, and `scale-bar`; each of them is a layer to Inkscape. Its viewBox is in pixels of the section, its
-        width and height in mm. The same figure makes the same text.
+        The document: of groups `background`, `imagery`, `segmentation`, which holds a group `id-ID` for each segment
+        with the id in `data-id`, and one for each group of annotations, such as `scale-bar`; each of them is a layer to
+        Inkscape. A segment's area and outline are the paths `area-ID` and `outline-ID` of its group; where
+        outlines lie on other segments' areas, they lie in a group of their own, above all areas. Its viewBox is in
+        pixels of the section, its width and height in mm. The same figure makes the same text.
 
     Examples
     --------
@@ -55,74 +66,190 @@ def svg_document(figure: VectorFigure, title: str = "", record: str = "") -> str
     <?xml version="1.0" encoding="UTF-8"?>
     <svg xmlns="..." ... width="0.08mm" height="0.08mm" viewBox="0 0 1 1">
     <g id="segmentation" inkscape:groupmode="layer" inkscape:label="segmentation" opacity="0.2">
-    <g id="id-7" data-id="7" inkscape:groupmode="layer" inkscape:label="7" fill="#fe6a86" shape-rendering="crispEdges">
-    <path d="M0 0h1v1h-1z"/>
+    <g id="id-7" inkscape:groupmode="layer" inkscape:label="7" data-id="7">
+    <path id="area-7" fill="#fe6a86" shape-rendering="crispEdges" d="M0 0h1v1h-1z"/>
     </g>
     </g>
     </svg>
     <BLANKLINE>
     """
-    width, height = figure.size
-    wide, high = map(_number, figure.size_mm)
+    wide, high = map(_number, figure.page.size_mm)
+    box, sheet = figure.page.box, _rectangle(0, 0, *figure.page.size)
     parts = [
         '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<svg {_NAMESPACES} version="1.1" width="{wide}mm" height="{high}mm" viewBox="0 0 {width} {height}">',
+        f'<svg {_NAMESPACES} version="1.1" width="{wide}mm" height="{high}mm" viewBox="{" ".join(map(_number, box))}">',
     ]
     if title:
         parts.append(f"<title>{_escaped(title)}</title>")
     if record:
         parts.append(f'<metadata id="imageryclient">{_escaped(record)}</metadata>')
+    if figure.background is not None:
+        parts += [f"<g {_layer('background')}>", f'<path{_inked(figure.background)} d="{_rectangle(*box)}"/>', "</g>"]
     if figure.picture is not None:
         parts += [f"<g {_layer('imagery')}>", _image(figure.picture), "</g>"]
-    if figure.curves is not None:
-        parts += _segmentation(figure, _Pen.of(figure.curves))
-    if figure.bar is not None:
-        parts += _scale_bar(figure.bar)
+    clip = ""
+    if any(figure.page.margins):
+        clip = ' clip-path="url(#section)"'
+        parts.append(f'<clipPath id="section"><path d="{sheet}"/></clipPath>')
+    if figure.drawing is not None:
+        parts += _segmentation(figure.drawing, _Pen.of(figure.drawing.curves), sheet, clip)
+    names = _names([*figure.annotations, *figure.beside])
+    for group in figure.annotations:
+        parts += _annotation(next(names), group, clip)
+    for group in figure.beside:
+        parts += _annotation(next(names), group)
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _segmentation(figure: VectorFigure, pen: _Pen) -> Iterable[str]:
-    lines, layer = figure.lines, _layer("segmentation")
-    if lines is None:
-        # Opacity of all together: areas that overlap a little do not show it.
-        yield f'<g {layer} opacity="{_number(figure.alpha)}">'
-    else:
-        yield f'<g {layer} fill="none" stroke-linejoin="round" stroke-linecap="round">'
-        if lines.free is not None:
-            yield f'<clipPath id="free"><path d="{pen.path(lines.free)}"/></clipPath>'
-    for shape in figure.shapes:
-        color = "#" + bytes(shape.color).hex()
-        group = f'<g id="id-{shape.id}" data-id="{shape.id}" inkscape:groupmode="layer" inkscape:label="{shape.id}"'
-        if lines is not None:
-            yield f'{group} stroke="{color}" stroke-opacity="{_number(figure.alpha)}" {_stroke(lines)}>'
-            yield from _outline(figure, pen, shape, lines)
-        else:
-            seam = f'stroke="{color}" stroke-width="{SEAM}" stroke-linejoin="round"'
-            yield f'{group} fill="{color}" {seam if figure.smooth else _CRISP}>'
-            yield f'<path d="{pen.path(shape.area)}"/>'
+def _segmentation(drawing: Drawing, pen: _Pen, sheet: str, clip: str) -> Iterable[str]:
+    style, layer = drawing.style, _layer("segmentation") + clip
+    if not style.outline:
+        yield from _areas(drawing, pen, layer)
+        return
+    yield f'<g {layer} stroke-linejoin="round" stroke-linecap="{"round" if style.dash is None else "butt"}">'
+    if drawing.free is not None:
+        yield f'<clipPath id="free"><path d="{pen.path(drawing.free)}"/></clipPath>'
+    apart = strays(style) and any(shape.area_ink for shape in drawing.shapes)
+    if apart:
+        yield from _areas(drawing, pen, _layer("areas"))
+        yield f"<g {_layer('outlines')}>"
+    for shape in drawing.shapes:
+        yield f"<g {_of_id(shape, 'outline-of-' if apart else 'id-')}>"
+        if shape.area_ink is not None and not apart:
+            opacity = _number(shape.area_ink.alpha)
+            yield _area(drawing, pen, shape, _seam(shape.area_ink.alpha), f' opacity="{opacity}"')
+        yield from _outline(drawing, pen, shape, sheet)
         yield "</g>"
+    yield "</g>" * (1 + apart)
+
+
+def _areas(drawing: Drawing, pen: _Pen, layer: str) -> Iterable[str]:
+    """Draw areas that have one opacity together, so that those which overlap a little do not show it."""
+    faint = drawing.by_opacity()
+    if len(faint) != 1:
+        yield f"<g {layer}>"
+    for alpha, shapes in faint.items():
+        group = layer if len(faint) == 1 else _layer(f"opacity-{_number(alpha)}")
+        yield f'<g {group} opacity="{_number(alpha)}">'
+        for shape in shapes:
+            yield f"<g {_of_id(shape, 'id-')}>"
+            if shape.area_ink is not None:
+                yield _area(drawing, pen, shape, SEAM)
+            yield "</g>"
+        yield "</g>"
+    if len(faint) != 1:
+        yield "</g>"
+
+
+def _area(drawing: Drawing, pen: _Pen, shape: Shape, seam: float, opacity: str = "") -> str:
+    assert shape.area_ink is not None
+    color = _hex(shape.area_ink)
+    edge = (
+        f' stroke="{color}" stroke-width="{_number(seam)}" stroke-linejoin="round"' if drawing.style.smooth else _CRISP
+    )
+    return f'<path id="area-{shape.id}" fill="{color}"{opacity}{edge} d="{pen.path(shape.area)}"/>'
+
+
+def _seam(alpha: float) -> float:
+    """Give the overlap of areas that are not painted as one.
+
+    Two borders that each cover half a pixel leave a sixth of alpha² of it bare along an edge, on average; where areas
+    overlap, what is below is covered twice.
+    """
+    return min(SEAM, alpha / (6 * (1 - alpha))) if alpha < 1 else SEAM
+
+
+def _outline(drawing: Drawing, pen: _Pen, shape: Shape, sheet: str) -> Iterable[str]:
+    """Draw a line, of which one side is clipped unless it is on the edge."""
+    style, ink = drawing.style, shape.line_ink
+    if ink is None or not shape.line:
+        return
+    clip = ""
+    if drawing.free is not None:
+        clip = ' clip-path="url(#free)"'
+    elif style.side != "on":
+        clip = f' clip-path="url(#side-{shape.id})"'
+        if style.side == "out":
+            bound = f'<path clip-rule="evenodd" d="{sheet}{pen.path(shape.area)}"/>'
+        elif shape.area_ink is not None:
+            bound = f'<use xlink:href="#area-{shape.id}"/>'
+        else:
+            bound = f'<path d="{pen.path(shape.area)}"/>'
+        yield f'<clipPath id="side-{shape.id}">{bound}</clipPath>'
+    dash = "" if style.dash is None else _dashes(style.dash.drawn, style.dash.left_out)
+    look = f"{_inked(None, ink)}{_width(2 * style.reach)}{dash}{clip}"
+    yield f'<path id="outline-{shape.id}"{look} d="{pen.path(shape.line)}"/>'
+
+
+def _names(groups: Iterable[Group]) -> Iterator[str]:
+    """Give each group of annotations an id of its own, as near to its name as XML and the ids of segments allow."""
+    taken = {"background", "imagery", "imageryclient", "segmentation", "areas", "outlines", "free", "section"}
+    for group in groups:
+        base = re.sub(r"[^\w.-]+", "-", group.name, flags=re.ASCII).strip("-")
+        if not base[:1].isalpha() or base.partition("-")[0] in ("id", "area", "outline", "side", "opacity"):
+            base = f"annotation-{base}".strip("-")
+        name, count = base, 1
+        while name in taken:
+            count += 1
+            name = f"{base}-{count}"
+        taken.add(name)
+        yield name
+
+
+def _annotation(name: str, group: Group, clip: str = "") -> Iterable[str]:
+    yield f'<g {_layer(name, group.name)} stroke-linejoin="round" stroke-linecap="round"{clip}>'
+    yield from map(_primitive, group.primitives)
     yield "</g>"
 
 
-def _stroke(lines: Lines) -> str:
-    return f'stroke-width="{_number(lines.width if lines.side == "on" else 2 * lines.width)}"'
+def _primitive(one: Primitive) -> str:
+    if isinstance(one, Disc):
+        place = f'cx="{_number(one.x)}" cy="{_number(one.y)}" r="{_number(one.radius)}"'
+        return f"<circle {place}{_inked(one.fill, one.line)}{_width(one.width) if one.line else ''}/>"
+    if isinstance(one, Path):
+        line = _width(one.width) if one.line else ""
+        line += f'{_dashes(*one.dash)} stroke-linecap="butt"' if one.line and one.dash else ""
+        return f'<path{_inked(one.fill, one.line)}{line} d="{_polygon(one.points, one.closed)}"/>'
+    return _words(one)
 
 
-def _outline(figure: VectorFigure, pen: _Pen, shape: Shape, lines: Lines) -> Iterable[str]:
-    """Draw a line of twice the width, of which one side is clipped."""
-    path = f'<path d="{pen.path(shape.line)}"'
-    if not shape.line:
-        return
-    if lines.side == "on":
-        yield f"{path}/>"
-    elif lines.free is not None:
-        yield f'{path} clip-path="url(#free)"/>'
-    else:
-        width, height = figure.size
-        around = f"M0 0h{width}v{height}H0z" if lines.side == "out" else ""
-        area = f'<path clip-rule="evenodd" d="{around}{pen.path(shape.area)}"/>'
-        yield f'<clipPath id="side-{shape.id}">{area}</clipPath>'
-        yield f'{path} clip-path="url(#side-{shape.id})"/>'
+def _polygon(points: Iterable[tuple[float, float]], closed: bool) -> str:
+    return "M" + " L".join(f"{_number(x)} {_number(y)}" for x, y in points) + ("z" if closed else "")
+
+
+def _words(words: Words) -> str:
+    baseline = words.y + CAPITALS / 2 * words.size
+    place = f'x="{_number(words.x)}" y="{_number(baseline)}" text-anchor="{_ANCHORS[words.anchor]}"'
+    halo = "" if words.halo is None else f'{_width(2 * HALO * words.size)} paint-order="stroke"'
+    look = f'{_FONT} font-size="{_number(words.size)}"{_inked(words.ink, words.halo)}{halo}'
+    return f"<text {place} {look}>{_escaped(words.text)}</text>"
+
+
+def _inked(fill: Ink | None, line: Ink | None = None) -> str:
+    parts = ' fill="none"' if fill is None else f' fill="{_hex(fill)}"'
+    if fill is not None and fill.alpha != 1:
+        parts += f' fill-opacity="{_number(fill.alpha)}"'
+    if line is not None:
+        parts += f' stroke="{_hex(line)}"'
+        if line.alpha != 1:
+            parts += f' stroke-opacity="{_number(line.alpha)}"'
+    return parts
+
+
+def _hex(ink: Ink) -> str:
+    return "#" + bytes(ink.color).hex()
+
+
+def _width(width: float) -> str:
+    return f' stroke-width="{_number(width)}"'
+
+
+def _dashes(drawn: float, left_out: float) -> str:
+    return f' stroke-dasharray="{_number(drawn)} {_number(left_out)}"'
+
+
+def _rectangle(x: float, y: float, width: float, height: float) -> str:
+    return f"M{_number(x)} {_number(y)}h{_number(width)}v{_number(height)}H{_number(x)}z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +259,7 @@ class _Pen:
     For each segment, in units: from its start to its control point and to its end, and where it starts.
     """
 
+    curves: Curves
     moves: list[list[int]]
     starts: list[list[int]]
     straight: list[bool]
@@ -145,12 +273,19 @@ class _Pen:
         mirrored[1:] = ~straight[1:] & ~straight[:-1] & (2 * start[1:] - control[:-1] == control[1:]).all(axis=1)
         starts = start * UNITS
         return cls(
-            moves.astype(np.int64).tolist(), starts.astype(np.int64).tolist(), straight.tolist(), mirrored.tolist()
+            curves,
+            moves.astype(np.int64).tolist(),
+            starts.astype(np.int64).tolist(),
+            straight.tolist(),
+            mirrored.tolist(),
         )
 
     def path(self, spans: Iterable[Span]) -> str:
         parts: list[str] = []
         for span in spans:
+            if span.tight:
+                parts.append(_polygon(span.middles(self.curves).tolist(), span.closed))
+                continue
             x, y = self.starts[span.first]
             parts.append(f"M{_units(x)}{_next(y)}")
             last = span.last - 1 if span.closed and self.straight[span.last - 1] else span.last  # closing draws it
@@ -203,18 +338,13 @@ def _image(picture: Image.Image) -> str:
     return f'<image width="{width}" height="{height}" {shown} xlink:href="data:image/png;base64,{data}"/>'
 
 
-def _scale_bar(bar: Bar) -> Iterable[str]:
-    place = " ".join(f'{name}="{_number(value)}"' for name, value in
-                     (("x", bar.left), ("y", bar.top), ("width", bar.width), ("height", bar.height)))  # fmt: skip
-    font = f'font-family="Helvetica, Arial, sans-serif" font-size="{_number(bar.font_size)}" text-anchor="middle"'
-    yield f'<g {_layer("scale-bar")} fill="#{bytes(bar.color).hex()}">'
-    yield f"<rect {place}/>"
-    yield f'<text x="{_number(bar.text_middle)}" y="{_number(bar.baseline)}" {font}>{_escaped(bar.text)}</text>'
-    yield "</g>"
+def _layer(name: str, label: str = "") -> str:
+    shown = quoteattr((label or name).translate(_UNWRITABLE))
+    return f'id={quoteattr(name)} inkscape:groupmode="layer" inkscape:label={shown}'
 
 
-def _layer(name: str) -> str:
-    return f'id={quoteattr(name)} inkscape:groupmode="layer" inkscape:label={quoteattr(name)}'
+def _of_id(shape: Shape, prefix: str) -> str:
+    return f'{_layer(f"{prefix}{shape.id}", str(shape.id))} data-id="{shape.id}"'
 
 
 def _escaped(text: str) -> str:

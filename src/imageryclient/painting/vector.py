@@ -1,91 +1,73 @@
-"""Figures of vectors: a section's imagery as pixels, each segment as a path, a scale bar; drawn by `svg` and `pdf`.
+"""Figures of vectors: a section's imagery as pixels, each segment as a path, annotations; drawn by `svg` and `pdf`.
 
 Lengths are pixels of the section, x to the right and y down; the page is as large as the section at a magnification.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import ArgumentError
-from ..geometry import Resolution
-from ..masks import SegmentationMasks
-from .contours import FRAME, Contours
-from .curves import Curves
-from .display import Shades
-from .overlay import colors_for
-from .picture import upright
+from ..geometry import Box, Resolution
+from ..section import Section
+from .annotations import annotation_groups
+from .look import Look
+from .picture import as_rgba, upright
 from .planes import Plane, PlaneGrid
-from .scalebar import ScaleBar
+from .primitives import Disc, Group, Ink, Path, Primitive
+from .shapes import Drawing
 
-__all__ = ["SEAM", "Bar", "LineSide", "Lines", "Shape", "Span", "VectorFigure", "vector_figures"]
+if TYPE_CHECKING:
+    from .sheets import Sheets
 
-LineSide = Literal["in", "out", "on"]
-SEAM = 0.25  # pixels by which smooth areas overlap, lest what is below shines through where two share an edge
+__all__ = ["Page", "VectorFigure", "sheet_figures", "vector_figures"]
+
 _NM = 1e6  # in a mm
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Segments of `Curves`, `first` to before `last`, that follow each other; `closed` where they are a whole ring."""
+class Page:
+    """A page.
 
-    first: int
-    last: int
-    closed: bool
+    Parameters
+    ----------
+    size : tuple of int
+        Of the section, in pixels.
+    nm_per_pixel : float
+        Of both.
+    magnification : float
+        Lengths on paper over true ones.
+    margins : tuple of float
+        What there is beside the section, in its pixels: left, top, right, bottom.
 
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """One segment: its id, its colour (r, g, b) from 0 to 255, its area, and its outline."""
-
-    id: int
-    color: tuple[int, int, int]
-    area: tuple[Span, ...]
-    line: tuple[Span, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """How outlines are drawn: `width` in pixels, on which `side` of the edge; `free` is the area outside all segments.
-
-    Where they run along the outside of all segments together, that area bounds them.
+    Examples
+    --------
+    >>> Page((400, 300), 8.0, 10_000.0, (0.0, 0.0, 100.0, 0.0)).size_mm
+    (40.0, 24.0)
     """
 
-    width: float
-    side: LineSide
-    free: tuple[Span, ...] | None = None
+    size: tuple[int, int]
+    nm_per_pixel: float
+    magnification: float
+    margins: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Where the page begins, and its width and height, in pixels counted from the section's upper left corner."""
+        left, top, right, bottom = self.margins
+        return 0.0 - left, 0.0 - top, self.size[0] + left + right, self.size[1] + top + bottom
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A scale bar: a rectangle, the middle and the baseline of its text, and their colour."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-    text: str
-    text_middle: float
-    baseline: float
-    font_size: float
-    color: tuple[int, int, int]
-
-    @classmethod
-    def placed(cls, bar: ScaleBar, size: tuple[int, int], color: tuple[int, int, int]) -> Bar:
-        """Put a bar in the lower right corner, in the proportions that `scale_bar` gives a picture."""
-        width, height = size
-        side = min(size)
-        margin, thick, font = 0.03 * side, 0.012 * side, 0.045 * side
-        left, top = width - margin - bar.pixels, height - margin - thick
-        half = 0.3 * font * len(bar.label)  # nearly, for any font
-        middle = min(left + bar.pixels / 2, width - margin - half)
-        return cls(left, top, bar.pixels, thick, bar.label, middle, top - thick, font, color)
+    @property
+    def size_mm(self) -> tuple[float, float]:
+        """Width and height in mm."""
+        width, height = (pixels * self.nm_per_pixel * self.magnification / _NM for pixels in self.box[2:])
+        return width, height
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,44 +76,26 @@ class VectorFigure:
 
     Parameters
     ----------
-    size : tuple of int
-        Width and height in pixels.
-    nm_per_pixel : float
-        Of both.
-    magnification : float
-        Lengths on the page over those in the tissue.
+    page : Page
+        Its size.
+    background : Ink or None
+        What the page is painted with before all.
     picture : PIL.Image.Image or None
-        The imagery, of that size.
-    alpha : float
-        Opacity of the shapes from 0 to 1.
-    lines : Lines or None
-        How outlines are drawn; None for areas.
-    smooth : bool
-        Whether the paths are smoothed; else they follow the edges of voxels.
-    bar : Bar or None
-        The scale bar.
-    curves : Curves or None
-        The paths that the shapes are made of.
-    shapes : tuple of Shape
-        In the order they are drawn.
+        The imagery, one pixel for each of the page.
+    drawing : Drawing or None
+        The segments.
+    annotations : tuple of Group
+        What is laid over them, and cut off at the section's border.
+    beside : tuple of Group
+        What lies on the rest of the page.
     """
 
-    size: tuple[int, int]
-    nm_per_pixel: float
-    magnification: float
-    picture: Image.Image | None
-    alpha: float
-    lines: Lines | None
-    smooth: bool
-    bar: Bar | None
-    curves: Curves | None = None
-    shapes: tuple[Shape, ...] = ()
-
-    @property
-    def size_mm(self) -> tuple[float, float]:
-        """Width and height of the page in mm."""
-        width, height = (pixels * self.nm_per_pixel * self.magnification / _NM for pixels in self.size)
-        return width, height
+    page: Page
+    background: Ink | None = None
+    picture: Image.Image | None = None
+    drawing: Drawing | None = None
+    annotations: tuple[Group, ...] = ()
+    beside: tuple[Group, ...] = ()
 
     def document(self, suffix: str, title: str = "", record: str = "") -> bytes:
         """Give the figure as a file of its kind, `.svg` or `.pdf`."""
@@ -157,22 +121,9 @@ def vector_figures(
     *,
     plane: Plane | None = None,
     section: int | None = None,
-    colors: Any = None,
-    palette: Any = "husl",
-    alpha: float = 0.2,
-    outline: bool = False,
-    merge_outline: bool = True,
-    width: float = 10,
-    side: LineSide = "out",
-    h: float = 0.01,
-    l: float = 0.65,  # noqa: E741
-    s: float = 1.0,
-    display_range: tuple[float, float] | None = None,
-    scale_bar: bool | float = False,
-    smooth: bool = True,
-    magnification: float = 10_000,
+    **options: Any,
 ) -> list[VectorFigure]:
-    """Make a figure of each section.
+    """Make a figure of each section of a block.
 
     Parameters
     ----------
@@ -186,18 +137,9 @@ def vector_figures(
         Which sections, turned as in Neuroglancer, with square pixels. Default "xy".
     section : int, optional
         Which section alone, counted from 0, with the colours and contrast it has among all.
-    colors, palette, alpha, outline, merge_outline, h, l, s, display_range
-        As for `composite_overlay`.
-    width : float, optional
-        Of outlines, in pixels. Default 10.
-    side : {"out", "in", "on"}, optional
-        Whether outlines lie around segments, within them, or half and half, along their edge. Default "out".
-    scale_bar : bool or float
-        Whether to draw a scale bar, of a round length that fits or of so many nm.
-    smooth : bool
-        Whether paths are smoothed, within 0.53 pixels of the voxels' edges; else they follow these. Default True.
-    magnification : float
-        Size on the page over true size. Default 10,000: 1 µm becomes 10 mm.
+    **options
+        As for `Look`: `palette`, `alpha`, `outline`, `width`, `scale_bar`, `magnification`, …; to marks, the block
+        begins at (0, 0, 0).
 
     Raises
     ------
@@ -208,96 +150,121 @@ def vector_figures(
     --------
     >>> ids = np.zeros((40, 30, 1), np.uint64)
     >>> ids[10:20, 10:20] = 864691135341362885
-    >>> figure = vector_figures(None, ids, (8.0, 8.0, 40.0))[0]
-    >>> figure.size_mm, [shape.id for shape in figure.shapes]
-    ((3.2, 2.4), [864691135341362885])
+    >>> figure = vector_figures(None, ids, (8.0, 8.0, 40.0), colors=["red"])[0]
+    >>> figure.page.size_mm, [(shape.id, shape.area_ink) for shape in figure.drawing.shapes]
+    ((3.2, 2.4), [(864691135341362885, Ink(color=(255, 0, 0), alpha=0.2))])
     """
-    _check(alpha, outline, width, side, magnification)
-    if image is None and segmentation is None:
+    from .sheets import Sheets
+
+    block = image if segmentation is None else segmentation
+    if block is None:
         raise ArgumentError("there is neither imagery nor segmentation to draw")
     grid = PlaneGrid(plane or "xy", resolution)
-    shades = None if image is None else Shades.of(image, display_range)
-    pixels = None if image is None else grid.sections(image)
-    masks = None if segmentation is None else SegmentationMasks(grid.sections(segmentation))
-    table = None if masks is None else colors_for(list(masks), colors, palette, h, l, s)
-    shape = masks.shape if masks is not None else () if pixels is None else pixels.shape
-    if 0 in shape[:3]:
-        raise ArgumentError(f"sections of shape {shape[:2]}, {shape[2]} of them, have no pixels to draw")
-    if section is not None and not 0 <= section < shape[2]:
-        raise ArgumentError(f"there are {shape[2]} sections, counted from 0; got section={section!r}")
-    size = (shape[0], shape[1])
-    bar = None
-    if scale_bar is not False:
-        found = ScaleBar.checked(size[0], grid.nm_per_pixel, None if scale_bar is True else float(scale_bar))
-        bar = Bar.placed(found, size, (0, 0, 0) if image is None else (255, 255, 255))
+    places = grid.places(Box((0, 0, 0), (block.shape[0], block.shape[1], block.shape[2]), resolution))
+    pixels, ids = (None if array is None else grid.sections(array) for array in (image, segmentation))
+    return sheet_figures(Sheets(pixels, ids, places, grid.depth), section, **options)
+
+
+def sheet_figures(
+    sheets: Sheets, section: int | None = None, *, annotations: Sequence[Sequence[Group]] = (), **options: Any
+) -> list[VectorFigure]:
+    """Make a figure of each of the sections of a cutout, or of one of them.
+
+    Parameters
+    ----------
+    sheets : Sheets
+        The sections.
+    section : int, optional
+        Which one alone, counted from 0, with the colours and contrast it has among all.
+    annotations : sequence of sequences of Group, optional
+        For each section that is drawn what else is laid over it, in its pixels.
+    **options
+        As for `Look`.
+
+    Raises
+    ------
+    ArgumentError
+        If there is nothing to draw, an id has no colour, or an argument is out of range.
+    """
+    look = Look(**options)
+    block = sheets.image if sheets.segmentation is None else sheets.segmentation
+    if block is None:
+        raise ArgumentError("there is neither imagery nor segmentation to draw")
+    if 0 in block.shape:
+        raise ArgumentError(f"sections of shape {block.shape[:2]}, {block.shape[2]} of them, have no pixels to draw")
+    count = len(sheets.places)
+    if section is not None and not 0 <= section < count:
+        raise ArgumentError(f"there are {count} sections, counted from 0; got section={section!r}")
+    drawn = range(count) if section is None else [section]
+    if annotations and len(annotations) != len(drawn):
+        raise ArgumentError(f"annotations are for each section that is drawn, {len(drawn)}; got {len(annotations)}")
+    shades = None if sheets.image is None else look.contrast.shades(sheets.image)
+    ids = [] if sheets.masks is None else list(sheets.masks)
+    inks, colors = look.inks(ids), {} if look.legend is False else look.painted_colors(ids)
     figures = []
-    for at in range(shape[2]) if section is None else [section]:
-        figure = VectorFigure(
-            size=size,
-            nm_per_pixel=grid.nm_per_pixel,
-            magnification=magnification,
-            picture=None if pixels is None or shades is None else upright(shades(pixels[:, :, at])),
-            alpha=alpha,
-            lines=Lines(float(width), side) if outline else None,
-            smooth=smooth,
-            bar=bar,
-        )
-        if masks is not None and table is not None:
-            figure = _drawn(figure, masks.labels[:, :, at].T, masks.ids, table, merge_outline)
-        figures.append(figure)
+    for number, at in enumerate(drawn):
+        place = sheets.places[at]
+        figure = VectorFigure(Page(place.size, place.nm_per_pixel, look.magnification), look.beneath)
+        if sheets.image is not None and shades is not None:
+            figure = replace(figure, picture=upright(shades(sheets.image[:, :, at])))
+        if sheets.masks is not None:
+            labels, style = sheets.masks.labels[:, :, at].T, look.style(place.nm_per_pixel)
+            figure = replace(figure, drawing=Drawing.of(labels, sheets.masks.ids, inks, style))
+        segmentation = None if sheets.segmentation is None else sheets.segmentation[:, :, at]
+        figure = _annotated(figure, look, place, sheets.depth, segmentation, colors)
+        more = tuple(annotations[number]) if annotations else ()
+        figures.append(replace(figure, annotations=(*figure.annotations, *more)))
     return figures
 
 
-def _drawn(
-    figure: VectorFigure, labels: NDArray[Any], ids: NDArray[np.uint64], colors: NDArray[np.uint8], merged: bool
+def _annotated(
+    figure: VectorFigure,
+    look: Look,
+    place: Section,
+    depth: float,
+    segmentation: NDArray[np.uint64] | None,
+    colors: Mapping[int, Any],
 ) -> VectorFigure:
-    """Add the shapes of compact labels, (y, x)."""
-    lines = figure.lines
-    bounded = lines is not None and merged and lines.side == "out"
-    contours = Contours.of(labels, include_null=bounded)
-    curves = Curves.smooth(contours) if figure.smooth else Curves.exact(contours)
-    areas, edges = _areas(curves), {} if lines is None else _edges(curves, merged)
-    if lines is not None and bounded:
-        lines = replace(lines, free=areas.pop(0, ()))
-    shapes = tuple(
-        Shape(int(ids[label - 1]), tuple(colors[label - 1].tolist()), area, edges.get(label, ()))
-        for label, area in areas.items()
+    """Write on a figure what its options ask for."""
+    if not look.annotations:
+        return figure
+    zoomed = place.zoomed(look.zoom)
+    picture = _ground(figure).resize(zoomed.size, Image.Resampling.NEAREST)
+    made = annotation_groups(
+        zoomed, depth, look.annotations, segmentation=segmentation, colors=colors, zoom=look.zoom, picture=picture
     )
-    return replace(figure, curves=curves, shapes=shapes, lines=lines)
+    left, top, right, bottom = (margin / look.zoom for margin in made.margins)
+    background = figure.background
+    if background is None and made.background is not None and made.background[3]:
+        background = Ink(made.background[:3], made.background[3] / 255)
+    return replace(
+        figure,
+        page=replace(figure.page, margins=(left, top, right, bottom)),
+        background=background,
+        annotations=tuple(_scaled(group, 1 / look.zoom) for group in made.groups),
+        beside=tuple(_scaled(group, 1 / look.zoom) for group in made.beside),
+    )
 
 
-def _check(alpha: float, outline: bool, width: float, side: str, magnification: float) -> None:
-    if not 0 <= alpha <= 1:
-        raise ArgumentError(f"alpha is an opacity from 0 to 1; got {alpha!r}")
-    if side not in ("in", "out", "on"):
-        raise ArgumentError(f"side must be 'in', 'out' or 'on'; got {side!r}")
-    if outline and not (math.isfinite(width) and width > 0):
-        raise ArgumentError(f"the width of an outline must be a positive number of pixels; got {width!r}")
-    if not (math.isfinite(magnification) and magnification > 0):
-        raise ArgumentError(f"magnification must be a positive number, such as 10000; got {magnification!r}")
+def _ground(figure: VectorFigure) -> Image.Image:
+    """Give what lies below a figure's segments."""
+    ink = figure.background
+    color = (0, 0, 0, 0) if ink is None else (*ink.color, round(255 * ink.alpha))
+    ground = Image.new("RGBA", figure.page.size, color)
+    return ground if figure.picture is None else Image.alpha_composite(ground, as_rgba(figure.picture))
 
 
-def _areas(curves: Curves) -> dict[int, tuple[Span, ...]]:
-    """Give the rings of each label."""
-    ends = curves.offsets[1:]
-    return _spans(curves.labels, curves.offsets[:-1], ends, np.ones(len(ends), np.bool_))
-
-
-def _edges(curves: Curves, merged: bool) -> dict[int, tuple[Span, ...]]:
-    """Give the parts of each label's rings that are outlined: not the section's border; merged, no contacts either."""
-    drawn = curves.beyond == 0 if merged else curves.beyond != FRAME
-    ring = np.zeros(len(drawn) + 1, np.bool_)  # where one starts, and the one before it ends
-    ring[curves.offsets] = True
-    changes = np.diff(drawn, prepend=False, append=False) | ring
-    firsts, lasts = np.flatnonzero(changes[:-1] & drawn), np.flatnonzero(changes[1:] & drawn) + 1
-    labels = curves.labels[np.searchsorted(curves.offsets, firsts, side="right") - 1]
-    return _spans(labels, firsts, lasts, ring[firsts] & ring[lasts])
-
-
-def _spans(
-    labels: NDArray[np.int32], firsts: NDArray[np.int64], lasts: NDArray[np.int64], closed: NDArray[np.bool_]
-) -> dict[int, tuple[Span, ...]]:
-    spans: dict[int, list[Span]] = {}
-    for label, *span in zip(*(part.tolist() for part in (labels, firsts, lasts, closed)), strict=True):
-        spans.setdefault(label, []).append(Span(*span))
-    return {label: tuple(found) for label, found in spans.items()}
+def _scaled(group: Group, factor: float) -> Group:
+    """Make a group of annotations larger, around the upper left corner."""
+    found: list[Primitive] = []
+    for one in group.primitives:
+        if isinstance(one, Path):
+            points = tuple((x * factor, y * factor) for x, y in one.points)
+            dash = None if one.dash is None else (one.dash[0] * factor, one.dash[1] * factor)
+            found.append(replace(one, points=points, width=one.width * factor, dash=dash))
+        elif isinstance(one, Disc):
+            x, y, radius, width = (length * factor for length in (one.x, one.y, one.radius, one.width))
+            found.append(replace(one, x=x, y=y, radius=radius, width=width))
+        else:
+            found.append(replace(one, x=one.x * factor, y=one.y * factor, size=one.size * factor))
+    return Group(group.name, tuple(found))

@@ -1,0 +1,138 @@
+"""Sections of a cutout one behind the other, where they lie, and pictures of them: one, all, or one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import ArgumentError
+from ..masks import SegmentationMasks
+from ..section import Section
+from .annotations import Annotations, annotate
+from .marks import Mark
+from .overlay import composite_overlay
+from .shared import painted_colors, shared_options
+
+__all__ = ["Sheets"]
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """What pictures show.
+
+    Parameters
+    ----------
+    image : numpy.ndarray or None
+        Axes (right, down, section), or with channels one more.
+    segmentation : numpy.ndarray or None
+        Ids, axes (right, down, section).
+    places : sequence of Section
+        Where each section lies.
+    depth : float
+        How thick a section is, in nm.
+    """
+
+    image: NDArray[Any] | None
+    segmentation: NDArray[np.uint64] | None
+    places: Sequence[Section]
+    depth: float
+
+    @cached_property
+    def masks(self) -> SegmentationMasks | None:
+        """The masks of all sections together."""
+        return None if self.segmentation is None else SegmentationMasks(self.segmentation)
+
+    def pictures(self, section: int | None = None, **options: Any) -> list[Image.Image]:
+        """Paint one section, counted from 0, or all of them.
+
+        Parameters
+        ----------
+        section : int, optional
+            Which one alone, with the colours and the contrast it has among all.
+        **options
+            As for `painter`.
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such section, or an option makes no sense.
+        """
+        if section is not None and not 0 <= section < len(self.places):
+            raise ArgumentError(f"there are {len(self.places)} sections, counted from 0; got section={section!r}")
+        paint = self.painter(**options)
+        return [paint(n) for n in (range(len(self.places)) if section is None else [section])]
+
+    def frames(self, **options: Any) -> Iterator[Image.Image]:
+        """Paint one section after the other, each when it is asked for."""
+        return map(self.painter(**options), range(len(self.places)))
+
+    def painter(
+        self,
+        *,
+        marks: Sequence[Mark] | Mark = (),
+        labels: Any = False,
+        legend: Any = False,
+        scale_bar: bool | float = False,
+        width_nm: float | None = None,
+        **options: Any,
+    ) -> Callable[[int], Image.Image]:
+        """Give the function that paints a section, all of them in the same colours and contrast.
+
+        Parameters
+        ----------
+        marks, labels, legend, scale_bar
+            What is written on the pictures; see `Annotations`.
+        width_nm : float, optional
+            Width of outlines in nm, in place of pixels.
+        **options
+            As for `composite_overlay`.
+        """
+        if self.image is None and self.segmentation is None:
+            raise ArgumentError("there is neither imagery nor segmentation to paint")
+        zoom = float(options.get("zoom", 1))
+        if width_nm is not None:
+            options["width"] = self._pixels(width_nm, zoom, options)
+        ids = [] if self.masks is None else list(self.masks)
+        what = Annotations(
+            tuple(marks) if isinstance(marks, Sequence) else (marks,),
+            labels,
+            legend,
+            scale_bar,
+            options.get("background") or "white",
+        )
+        colors = painted_colors(ids, options) if legend is not False and ids else None
+        shared = shared_options(self.image, ids, options)
+
+        def paint(number: int) -> Image.Image:
+            picture = self._painted(number, shared)
+            if not what:
+                return picture
+            ids_here = None if self.segmentation is None else self.segmentation[:, :, number]
+            place = self.places[number].zoomed(zoom)
+            return annotate(picture, place, self.depth, what, segmentation=ids_here, colors=colors, zoom=zoom)
+
+        return paint
+
+    def _painted(self, number: int, options: dict[str, Any]) -> Image.Image:
+        if self.masks is None:
+            assert self.image is not None  # as a stack of one, lest channels pass for sections
+            painted = composite_overlay({}, imagery=self.image[:, :, number : number + 1], **options)
+        else:
+            image = None if self.image is None else self.image[:, :, number]
+            painted = composite_overlay(self.masks.section(number), imagery=image, **options)
+        return painted[0] if isinstance(painted, list) else painted
+
+    def _pixels(self, width_nm: float, zoom: float, options: dict[str, Any]) -> float:
+        """Give the width of outlines in pixels; whole ones unless they are smooth."""
+        if "width" in options:
+            raise ArgumentError("width= and width_nm= both say how wide outlines are: give one of them")
+        if not width_nm > 0:
+            raise ArgumentError(f"width_nm must be a positive number of nm; got {width_nm!r}")
+        pixels = width_nm / self.places[0].nm_per_pixel * zoom
+        return pixels if options.get("smooth") else max(1, round(pixels))
