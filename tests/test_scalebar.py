@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imageryclient.errors import ArgumentError
-from imageryclient.painting.scalebar import ScaleBar, scale_bar
+from imageryclient.painting.annotations import Annotations, annotate, annotation_groups
+from imageryclient.painting.draw import draw
+from imageryclient.painting.primitives import Group, Path, Words
+from imageryclient.painting.scalebar import ScaleBar, bar_group, scale_bar
+from imageryclient.section import Section
 
 UNITS = {"nm": 1.0, "µm": 1e3, "mm": 1e6, "m": 1e9}
 
@@ -36,6 +40,43 @@ def test_the_bar_is_as_long_as_it_says(nm_per_pixel: float, width: int, height: 
     assert whole[0] > 0
     assert whole[-1] < width - 1
     assert (rows.max(axis=1) > 0).sum() == max(2, round(0.012 * min(width, height)))
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_bars_measured_in_pixels_are_true_at_any_resolution_and_zoom(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    nm, zoom = float(np.exp(rng.uniform(np.log(0.7), np.log(300)))), float(rng.choice([0.5, 1, 1.5, 2, 3, 4, 8]))
+    voxels = rng.integers(60, 160, 2)
+    size = (round(voxels[0] * zoom + 60), round(voxels[1] * zoom + 60))
+    section = Section((0.0, 0.0, 0.0), size, nm / zoom)
+    made = annotation_groups(section, nm, Annotations(scale_bar=True), picture=Image.new("L", size))
+    (group,) = made.groups
+    text = next(part.text for part in group.primitives if isinstance(part, Words))
+    rows = np.asarray(draw(Image.new("L", size), [Group("bar", group.primitives[:1])]))[..., 0] / 255
+    number, unit = text.split()
+    measured = rows.sum(axis=1).max() * nm / zoom  # pixels, some of them covered in part, as nm
+    assert measured == pytest.approx(float(number) * UNITS[unit], abs=0.01 * nm / zoom)
+    picture = np.asarray(annotate(Image.new("L", size), section, nm, Annotations(scale_bar=True)))
+    low = np.flatnonzero(rows.max(axis=1))
+    assert np.array_equal(picture[low[0] : low[-1] + 1, :, 0], np.rint(rows[low[0] : low[-1] + 1] * 255))
+
+
+def test_the_bar_is_white_on_tissue_and_black_on_white() -> None:
+    def shown(picture: Image.Image) -> tuple[int, ...]:
+        group = bar_group(picture.size, 8)
+        corner = group.primitives[0]
+        assert isinstance(corner, Path)
+        x, y = corner.points[0]
+        pixel = scale_bar(picture, 8).getpixel((int(x) + 5, int(y) + 1))
+        assert isinstance(pixel, tuple)
+        return pixel[:3]
+
+    assert shown(Image.new("L", (300, 200), 140)) == (255, 255, 255)
+    assert shown(Image.new("L", (300, 200), 255)) == (0, 0, 0)
+    assert shown(Image.new("RGBA", (300, 200), (0, 0, 0, 0))) == (0, 0, 0)
+    patch = Image.new("RGB", (300, 200), "white")
+    patch.paste((90, 90, 90), (200, 150, 300, 200))
+    assert shown(patch) == (255, 255, 255)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "I;16"])
