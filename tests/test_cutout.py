@@ -112,7 +112,7 @@ def test_the_overlay_of_a_section_is_that_of_composite_overlay() -> None:
 def test_the_overlay_of_a_stack_is_a_list() -> None:
     cut = made((12, 9, 4), colors=True)
     pictures = cut.overlay(outline=True, width=1)
-    expected = ic.composite_overlay(cut.masks, imagery=cut.image, outline=True, width=1)
+    expected = ic.composite_overlay(cut.masks, imagery=cut.image, outline=True, width=1, palette="steady")
     assert len(pictures) == 4
     assert all(np.array_equal(pixels(a), pixels(b)) for a, b in zip(pictures, expected, strict=True))
 
@@ -180,7 +180,7 @@ def test_npz_files(tmp_path: Path, layers: str) -> None:
 
 
 def test_only_what_can_be_written_is(tmp_path: Path) -> None:
-    for name in ("cut.gif", "cut", "cut.npy", ".png"):
+    for name in ("cut.bmp", "cut", "cut.npy", ".png"):
         with pytest.raises(ArgumentError, match=r"saved as \.png"):
             made().save(tmp_path / name)
     with pytest.raises(NotFoundError, match="no folder"):

@@ -14,9 +14,11 @@ from PIL import Image
 
 import imageryclient as ic
 from imageryclient.coverage import Coverage
-from imageryclient.errors import FormatError
+from imageryclient.errors import ArgumentError, FormatError
 from imageryclient.files.record import Record
 from imageryclient.geometry import Box
+from imageryclient.neuroglancer.placement import Placement
+from imageryclient.section import Section
 
 AT = (8.0, 8.0, 40.0)
 BOX = Box((10, 20, 30), (14, 25, 31), AT)
@@ -30,22 +32,48 @@ boxes = st.builds(
     st.tuples(*[st.floats(1e-3, 1e6)] * 3),
 )
 ids = st.integers(0, 2**64 - 1)
-plain = st.text(st.characters(exclude_categories=["Nd", "Cs"])) | st.none() | st.booleans() | st.floats(-1e300, 1e300)
+digits = st.integers(-(2**70), 2**70).map(str)
+plain = (
+    st.text(st.characters(exclude_categories=["Cs"])) | digits | st.none() | st.booleans() | st.floats(-1e300, 1e300)
+)
 values = st.recursive(plain | ids, lambda inner: st.lists(inner) | st.dictionaries(ids, inner), max_leaves=6)
+
+
+numbers = st.floats(-1e9, 1e9)
+sections = st.builds(
+    Section,
+    st.tuples(*[numbers] * 3),
+    st.tuples(*[st.integers(1, 5000)] * 2),
+    st.floats(1e-3, 1e3),
+    st.tuples(*[st.floats(0.125, 2)] * 4),
+    st.sampled_from(["xy", "xz", "yz"]),
+)
+placements = st.builds(
+    Placement,
+    st.none() | st.tuples(*[st.floats(1e-3, 1e6)] * 3),
+    st.none() | st.lists(numbers, min_size=12, max_size=12).map(lambda row: np.array(row).reshape(3, 4)),
+)
 
 
 @st.composite
 def records(draw: Any) -> Record:
-    box = draw(boxes)
     names = st.sampled_from(["imagery", "segmentation"])
     gaps = st.lists(boxes, max_size=3).map(tuple)
+    place = draw(boxes | sections)
+    about: dict[str, Any] = {}
+    if isinstance(place, Section):
+        about["shares"] = draw(st.dictionaries(names, st.floats(0, 1)))
+        about["placements"] = draw(st.dictionaries(names, placements))
+        about["resolution"] = draw(st.none() | st.tuples(*[st.floats(1e-3, 1e6)] * 3))
+    else:
+        about["coverage"] = draw(st.dictionaries(names, st.builds(Coverage, st.just(place), gaps, gaps)))
     return Record(
-        bounds=box,
+        place=place,
+        **about,
         sources=draw(st.dictionaries(names, st.text())),
         mips=draw(st.dictionaries(names, st.integers(0, 20))),
         root_ids=draw(st.none() | st.just("all") | st.lists(ids, max_size=5).map(tuple)),
         timestamp=draw(st.none() | st.datetimes(timezones=st.just(UTC))),
-        coverage=draw(st.dictionaries(names, st.builds(Coverage, st.just(box), gaps, gaps))),
         painting=draw(st.dictionaries(st.text(), values, max_size=3)),
         unsaid=tuple(sorted(draw(st.sets(st.text(), max_size=2)))),
         link=draw(st.none() | st.text()),
@@ -142,10 +170,42 @@ def test_what_is_no_json_object_is_refused(text: str) -> None:
         Record.from_json(text)
 
 
-def test_a_section_askew_is_no_box() -> None:
-    text = json.dumps({"imageryclient": "2.0.0a1", "section": {"center": [1, 2, 3]}, "neuroglancer": "https://x/#!5"})
-    with pytest.raises(FormatError, match=r"from_neuroglancer\('https://x/#!5'\)"):
-        Record.from_json(text)
+SECTION = Section((80.0, 160.0, 1200.0), (30, 20), 8.0, (0.6, 0.0, 0.0, 0.8))
+
+
+def test_a_section_has_a_place_and_no_bounds() -> None:
+    record = Record(SECTION, {"imagery": "em"}, shares={"imagery": 0.75}, placements={"imagery": Placement(AT)})
+    again = Record.from_json(record.to_json())
+    assert again == record
+    assert again.covered == {"imagery": 0.75}
+    assert again.placements["imagery"] == Placement(AT) != Placement((8.0, 8.0, 41.0))
+    assert record.describe().startswith("imagery (em), 30 x 20 pixels of 8 nm around (80, 160, 1200) nm")
+    with pytest.raises(ArgumentError, match="no bounds"):
+        _ = record.bounds
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"section": None},
+        {"section": {"center": [1, 2, 3]}},
+        {"section": {"center": [1, 2], "size": [3, 3], "nm_per_pixel": 1, "orientation": [0, 0, 0, 1], "panel": "xy"}},
+        {"placements": {"imagery": {"voxel_size": None, "transform": [[1, 0, 0]]}}},
+        {"placements": {"imagery": {"voxel_size": [1, 2]}}},
+        {"covered": {"imagery": "all"}},
+        {"resolution": [8, 8]},
+    ],
+)
+def test_what_is_no_record_of_a_section_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(FormatError, match="does not tell what was cut out"):
+        Record.from_json(json.dumps(Record(SECTION).to_dict() | change))
+
+
+def test_texts_stay_texts_and_ids_ids() -> None:
+    painting = {"labels": {BIG: str(BIG), 7: "7", 8: "a"}, "highlight": [BIG], "alpha": {BIG: 0.5, 7: 1}}
+    record = Record.from_json(Record(BOX, painting=painting).to_json())
+    assert record.painting == painting
+    assert isinstance(record.painting["labels"][BIG], str)
 
 
 def test_a_line_for_those_who_read_properties() -> None:

@@ -157,7 +157,8 @@ def test_a_cutout_gives_a_link_that_leads_back_to_it(
     em, seg = view.layers
     assert em.contrast == (200, 20)
     assert set(seg.segments) == set(cut.masks.ids)
-    assert dict(seg.colors) == {one: "#ff0000"}
+    assert seg.colors[one] == "#ff0000"
+    assert set(seg.colors) == set(cut.masks.ids)  # as the picture has them
     assert seg.sources[0].startswith("graphene://middleauth+http")
     _, again = ic.from_neuroglancer(link, size=(41, 30), auth_token=DEMO_TOKEN)
     assert again.bounds == cut.bounds
@@ -170,3 +171,38 @@ def test_a_folder_has_no_link(datastack: Stack) -> None:
     cut = ic.ImageryClient(image_source=datastack.folder / "jpeg").cutout(bounds=[[30, 20, 9], [34, 24, 10]])
     with pytest.raises(ArgumentError, match="imageryclient serve FOLDER"):
         cut.neuroglancer_url()
+
+
+def test_a_picture_of_a_view_looks_as_the_view(server: Callable[..., DemoServer], datastack: Stack) -> None:
+    running = server()
+    state = state_of(running, datastack)
+    _, plain = ic.from_neuroglancer(state, size=(60, 40), auth_token=DEMO_TOKEN)
+    one, two = (int(i) for i in plain.masks.ids[:2])
+    state["layers"][0]["shaderControls"] = {"normalized": {"range": [200, 20]}}
+    state["layers"][1] |= {"segmentColors": {str(one): "#ff0000"}, "colorSeed": 7, "selectedAlpha": 0.25}
+    _, cut = ic.from_neuroglancer(state, size=(60, 40), auth_token=DEMO_TOKEN)
+    same = {"palette": "neuroglancer:7", "colors": {one: "red"}, "alpha": 0.25, "display_range": (200, 20)}
+    assert np.array_equal(np.asarray(cut.overlay()), np.asarray(plain.overlay(**same)))
+    back = parse_state(parse_link(cut.neuroglancer_url()).state or {})
+    em, seg = back.layers
+    assert (em.contrast, seg.color_seed, seg.selected_alpha, dict(seg.colors)) == ((200, 20), 7, 0.25, {one: "#ff0000"})
+    state["layers"][1] |= {"saturation": 0.5, "segments": [str(one)], "notSelectedAlpha": 0.1}
+    _, faint = ic.from_neuroglancer(state, size=(60, 40), auth_token=DEMO_TOKEN, root_ids="all")
+    assert faint.painting["alpha"][one] == 0.25
+    assert faint.painting["alpha"][two] == 0.1
+    assert faint.painting["colors"][one] == "#ff8080"
+
+
+def test_a_link_carries_the_look_of_the_picture(
+    server: Callable[..., DemoServer], connect: Callable[..., ic.ImageryClient], datastack: Stack
+) -> None:
+    cut = connect(server()).cutout(datastack.middle, size=(41, 30))
+    link = cut.neuroglancer_url(palette="tab10", alpha=0.4, percentiles=(5, 95), gamma=0.5)
+    view = parse_state(parse_link(link).state or {})
+    em, seg = view.layers
+    assert em.contrast == tuple(np.percentile(cut.image, (5, 95)))
+    assert em.gamma == 0.5
+    assert seg.selected_alpha == 0.4
+    assert set(seg.colors) == set(cut.masks)
+    painted = cut.overlay(palette="tab10", alpha=0.4, percentiles=(5, 95), gamma=0.5)
+    assert np.array_equal(np.asarray(cut.overlay(**view.painting())), np.asarray(painted))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from io import BytesIO
@@ -16,15 +16,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from .coverage import Coverage
 from .errors import ArgumentError, ImageryError
-from .files.record import AskedIds, Record
+from .files.record import AskedIds, Record, lasting
 from .geometry import Box, Resolution, as_resolution, format_resolution
 
 if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
     from PIL import Image
 
     from .masks import SegmentationMasks
+    from .measuring import Contacts, Measurements, Nearest
     from .neuroglancer.views import View
     from .painting.planes import Plane
+    from .painting.sheets import Sheets
 
 __all__ = ["Cutout"]
 
@@ -52,6 +56,8 @@ class Cutout:
     root_ids : "all", None or tuple of int
         The ids asked for: "all" objects, None for supervoxels, or just those, with `follow` those that took the place
         of ids out of date.
+    painting : mapping of str to anything
+        The options of `overlay` where it is given no others: of a Neuroglancer link's view, those that show it alike.
 
     Examples
     --------
@@ -72,6 +78,7 @@ class Cutout:
     sources: Mapping[str, str] = field(default_factory=dict)
     mips: Mapping[str, int] = field(default_factory=dict)
     root_ids: AskedIds = "all"
+    painting: Mapping[str, Any] = field(default_factory=lambda: {"palette": "steady"})
 
     @property
     def resolution(self) -> Resolution:
@@ -93,12 +100,7 @@ class Cutout:
         return SegmentationMasks(self.segmentation)
 
     def overlay(
-        self,
-        *,
-        plane: Plane | None = None,
-        scale_bar: bool | float = False,
-        section: int | None = None,
-        **options: Any,
+        self, *, plane: Plane | None = None, section: int | None = None, **options: Any
     ) -> Image.Image | list[Image.Image]:
         """Paint the segmentation over the imagery.
 
@@ -106,13 +108,22 @@ class Cutout:
         ----------
         plane : {"xy", "xz", "yz"}, optional
             Which sections to paint, turned as in Neuroglancer, with pixels as wide in nm as they are high. By default
-            those across z, one pixel for each voxel.
-        scale_bar : bool or float
-            Whether to draw a scale bar, of a round length that fits or of so many nm.
+            those across z, one pixel for each voxel, which is the same but for voxels longer in x than in y or shorter.
         section : int, optional
             Which section of a stack to give alone, counted from 0, with the colours and contrast it has in the stack.
+        scale_bar : bool or float
+            Whether to draw a scale bar, of a round length that fits or of so many nm.
+        labels : bool, sequence of int, mapping of int to str, or Labels
+            Whether to write ids into segments: into all that have room, just these, or with a text for each.
+        legend : bool, sequence of int, mapping, or Legend
+            Whether to say beside the picture what the colours stand for.
+        marks : sequence of Points, Lines, Text, Arrow
+            What else to draw, at places in space.
+        width_nm : float
+            Width of outlines in nm, in place of `width` in pixels.
         **options
-            As for `composite_overlay`: `palette`, `colors`, `alpha`, `outline`, `width`, `side`, …
+            As for `composite_overlay`: `palette` (by default "steady", where an id has one colour wherever it appears),
+            `colors`, `alpha`, `outline`, `fill`, `highlight`, `zoom`, `percentiles`, …
 
         Returns
         -------
@@ -123,29 +134,102 @@ class Cutout:
         --------
         >>> from imageryclient import Box, Cutout
         >>> cut = Cutout(np.zeros((60, 1, 10), np.uint8), None, Box((0, 5, 0), (60, 6, 10), (8.0, 8.0, 40.0)))
-        >>> cut.overlay(plane="xz").size
-        (60, 50)
+        >>> cut.overlay(plane="xz", zoom=2).size
+        (120, 100)
         """
-        image, segmentation, nm_per_pixel = self.image, self.segmentation, self.resolution[0]
-        if image is None and segmentation is None:
-            raise ArgumentError("this cutout has neither imagery nor segmentation to paint")
-        if plane is not None:
-            from .painting.planes import PlaneGrid
-
-            grid = PlaneGrid(plane, self.resolution)
-            nm_per_pixel = grid.nm_per_pixel
-            image, segmentation = (None if array is None else grid.sections(array) for array in (image, segmentation))
-        pictures = _painted(image, segmentation, options)
-        if scale_bar is not False:
-            from .painting.scalebar import scale_bar as draw
-
-            length = None if scale_bar is True else float(scale_bar)
-            pictures = [draw(picture, nm_per_pixel, length) for picture in pictures]
-        if section is not None:
-            if not 0 <= section < len(pictures):
-                raise ArgumentError(f"there are {len(pictures)} sections, counted from 0; got section={section!r}")
-            return pictures[section]
+        x, y, _ = self.resolution
+        if plane is None and x != y and any(options.get(name) for name in ("scale_bar", "marks", "labels", "legend")):
+            plane = "xy"  # what is drawn at places needs square pixels
+        pictures = self.sheets(plane).pictures(section, **self._painting(options))
         return pictures[0] if len(pictures) == 1 else pictures
+
+    def planes(self, at: ArrayLike | None = None, **options: Any) -> Image.Image:
+        """Paint the three planes through a point as one figure: xy, xz below it and yz beside it, at one scale.
+
+        Parameters
+        ----------
+        at : array_like, optional
+            x, y, z of the point, in voxels of this cutout; by default its middle.
+        **options
+            As for `overlay`, and `lines`, `names`, `spacing`: see `painting.orthogonal.orthogonal_figure`.
+
+        Examples
+        --------
+        >>> from imageryclient import Box, Cutout
+        >>> cut = Cutout(np.zeros((60, 40, 10), np.uint8), None, Box((0, 5, 0), (60, 45, 10), (8.0, 8.0, 40.0)))
+        >>> cut.planes(scale_bar=False, spacing=6).size
+        (116, 96)
+        """
+        from .painting.orthogonal import OrthogonalPlanes, orthogonal_figure
+
+        planes = OrthogonalPlanes.through(self.bounds, at, resolution=self.resolution)
+        ids = None if self.segmentation is None else list(self.masks)
+        return orthogonal_figure(self.image, self.segmentation, planes, ids=ids, **self._painting(options))
+
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Show a section in matplotlib, with axes in µm; see `painting.plotting.plot_cutout`."""
+        from .painting.plotting import plot_cutout
+
+        return plot_cutout(self, ax, **options)
+
+    def isotropic(self, nm: float | None = None) -> Cutout:
+        """Give the same in cubic voxels, `nm` wide or as wide as these are along their shortest side.
+
+        Each takes the voxel that contains its centre.
+
+        Examples
+        --------
+        >>> from imageryclient import Box, Cutout
+        >>> cut = Cutout(np.zeros((60, 40, 10), np.uint8), None, Box((0, 5, 0), (60, 45, 10), (8.0, 8.0, 40.0)))
+        >>> cut.isotropic().shape
+        (60, 40, 50)
+        """
+        from .resampling import isotropic
+
+        image, segmentation, bounds = isotropic(self.image, self.segmentation, self.bounds, nm)
+        coverage = {name: coverage.on(bounds) for name, coverage in self.coverage.items()}
+        return replace(self, image=image, segmentation=segmentation, bounds=bounds, coverage=coverage)
+
+    def to_xarray(self) -> xr.Dataset:
+        """Give the arrays as an xarray Dataset, with coordinates in nm; see `lazy.cutout_to_xarray`."""
+        from .lazy.labeled import cutout_to_xarray
+
+        return cutout_to_xarray(self)
+
+    def measure(self, ids: ArrayLike | None = None) -> Measurements:
+        """Measure the objects: voxels, volume, bounding box, centroid; see `measuring.measure`."""
+        from .measuring import measure
+
+        return measure(self, ids=ids)
+
+    def contact_areas(self, ids: ArrayLike | None = None) -> Contacts:
+        """Find which objects touch, and over what area; see `measuring.contact_areas`."""
+        from .measuring import contact_areas
+
+        return contact_areas(self, ids=ids)
+
+    def nearest_distance(self, first: int, second: int) -> Nearest:
+        """Find how far two objects are apart, in nm; see `measuring.nearest_distance`."""
+        from .measuring import nearest_distance
+
+        return nearest_distance(self, first, second)
+
+    def sheets(self, plane: Plane | None = None) -> Sheets:
+        """Give the sections of a plane, and where they lie: what pictures are painted from."""
+        from .painting.planes import PlaneGrid
+        from .painting.sheets import Sheets
+
+        grid = PlaneGrid(plane or "xy", self.resolution)
+        image, segmentation = self.image, self.segmentation
+        if plane is not None:
+            image, segmentation = (None if array is None else grid.sections(array) for array in (image, segmentation))
+        return Sheets(image, segmentation, grid.places(self.bounds), grid.depth)
+
+    def _painting(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the options of a picture: those given, over the cutout's own."""
+        from .painting.shared import options_over
+
+        return options_over(self.painting, options)
 
     def save(self, path: str | PathLike[str], **options: Any) -> list[Path]:
         """Write the cutout to a file, which says what it is: sources, bounds, moment, ids, and how it was painted.
@@ -180,15 +264,15 @@ class Cutout:
 
         return save_cutout(self, Path(path), options)
 
-    def view(
+    def as_view(
         self,
         *,
         resolution: ArrayLike | None = None,
         root_ids: Any = None,
-        colors: Mapping[int, Any] | None = None,
         contrast: tuple[float, float] | None = None,
+        **painting: Any,
     ) -> View:
-        """Give the Neuroglancer view of this place, with its sources, ids and moment.
+        """Give the Neuroglancer view of this place, with its sources, ids and moment, that looks as its overlay does.
 
         Parameters
         ----------
@@ -196,26 +280,61 @@ class Cutout:
             nm per voxel of the coordinates that the viewer shows; by default those of the arrays.
         root_ids : sequence of int, optional
             The segments to select; by default all in the cutout.
-        colors : mapping of int to colour, optional
-            Of segments; the others have Neuroglancer's own.
         contrast : tuple of float, optional
-            What is black and what is white in the imagery, in its values.
+            Another name for `display_range`: what is black and what is white in the imagery, in its values.
+        **painting
+            As for `overlay`. Of it a viewer can show colours, one opacity for all segments, and contrast.
 
         Raises
         ------
         ArgumentError
             If a source lies where a viewer cannot reach it.
         """
+        given = painting if contrast is None else painting | {"display_range": contrast}
+        return self._view(given, resolution, root_ids)
+
+    def _view(
+        self, painting: Mapping[str, Any] | None, resolution: ArrayLike | None = None, root_ids: Any = None
+    ) -> View:
+        """Give the view, which looks as Neuroglancer has it where there is no painting."""
+        from .neuroglancer.looks import look_of
         from .neuroglancer.showing import layer_views
         from .neuroglancer.views import View
+        from .painting.shared import options_over
 
         seen = {name: at for name, at in self.sources.items() if name == "imagery" or self.segmentation is not None}
-        shown = self.masks.ids if root_ids is None and "segmentation" in seen else root_ids
-        layers = layer_views(seen, shown, self.timestamp, colors, contrast)
+        ids = [] if self.segmentation is None else self.masks.ids.tolist()
+        look = None if painting is None else look_of(options_over(self.painting, painting), ids, self.image)
+        shown = ids if root_ids is None and "segmentation" in seen else root_ids
+        layers = layer_views(seen, shown, self.timestamp, look)
         ends = zip(self.bounds.start, self.bounds.stop, self.resolution, strict=True)
         x, y, z = ((a + b) / 2 * nm for a, b, nm in ends)
         voxel_size = self.resolution if resolution is None else as_resolution(resolution)
         return View((x, y, z), voxel_size, min(self.resolution[:2]), layout="xy", layers=layers)
+
+    def view(self, *, open_browser: bool = False, **options: Any) -> Any:
+        """Open the local Neuroglancer on this cutout: its voxels where they lie, over its sources.
+
+        Parameters
+        ----------
+        open_browser : bool
+            Whether to open a browser at once; else print the viewer, or let a notebook show it, for its address.
+        **options
+            As for `overlay` and `as_view`.
+
+        Returns
+        -------
+        neuroglancer.Viewer
+            Served on this machine alone, as long as this process lives; see `neuroglancer.localviewer.open_viewer`.
+
+        Raises
+        ------
+        MissingExtraError
+            If neuroglancer is not installed.
+        """
+        from .neuroglancer.localviewer import open_viewer
+
+        return open_viewer(self, open_browser=open_browser, **options)
 
     def neuroglancer_url(self, site: str | None = None, **options: Any) -> str:
         """Give a link that shows this place in Neuroglancer: the same voxels, ids, colours and contrast.
@@ -226,7 +345,7 @@ class Cutout:
             Address of a Neuroglancer; proofread segmentations need one that knows CAVE's tokens, such as
             `https://spelunker.cave-explorer.org`. By default Google's.
         **options
-            As for `view`.
+            As for `as_view`.
 
         Examples
         --------
@@ -238,7 +357,7 @@ class Cutout:
         """
         from .neuroglancer.links import DEFAULT_SITE, make_link
 
-        return make_link(self.view(**options).to_state(), site or DEFAULT_SITE)
+        return make_link(self.as_view(**options).to_state(), site or DEFAULT_SITE)
 
     def record(self, **painting: Any) -> Record:
         """Give what the arrays are, and how a picture of them is painted: what a file says of itself.
@@ -248,33 +367,33 @@ class Cutout:
         **painting
             As for `overlay`.
         """
+        from .painting.shared import options_over
+
         return Record(
-            bounds=self.bounds,
-            sources={name: _lasting(source) for name, source in self.sources.items()},
+            place=self.bounds,
+            sources={name: lasting(source) for name, source in self.sources.items()},
             mips=dict(self.mips),
             root_ids=self.root_ids,
             timestamp=self.timestamp,
             coverage=dict(self.coverage),
-            painting=painting,
-            link=self._link(painting),
+            painting=options_over(self.painting, painting),
+            link=self._link(painting or None),
         )
 
     def metadata(self) -> dict[str, Any]:
         """Give what the arrays are, ready for JSON: the record as a dictionary, ids as text."""
         return self.record().to_dict()
 
-    def _link(self, painting: Mapping[str, Any]) -> str | None:
+    def _link(self, painting: Mapping[str, Any] | None) -> str | None:
         """Give a link for the record, with just the ids asked for: none selected shows all; None where none is."""
-        colors, contrast = painting.get("colors"), painting.get("display_range")
+        from .neuroglancer.links import DEFAULT_SITE, make_link
+
         if not self.sources:
             return None
+        asked = self.root_ids if isinstance(self.root_ids, tuple) else ()
         try:
-            return self.neuroglancer_url(
-                root_ids=self.root_ids if isinstance(self.root_ids, tuple) else (),
-                colors=colors if isinstance(colors, Mapping) else None,
-                contrast=contrast,
-            )
-        except ImageryError:  # of arrays, and of folders on this machine
+            return make_link(self._view(painting, root_ids=asked).to_state(), DEFAULT_SITE)
+        except (ImageryError, TypeError):  # of arrays, and of folders on this machine; painted with what nothing shows
             return None
 
     def _repr_png_(self) -> bytes | None:
@@ -285,8 +404,7 @@ class Cutout:
         """Give the middle section as PNG, made smaller to that many pixels if need be."""
         if self.image is None and self.segmentation is None:
             return None
-        picture = self.overlay(section=self.shape[2] // 2)
-        assert not isinstance(picture, list)
+        (picture,) = self.sheets().pictures(self.shape[2] // 2, **self._painting({}))
         if largest is not None:
             picture.thumbnail((largest, largest))
         buffer = BytesIO()
@@ -310,31 +428,3 @@ class Cutout:
         moment = "" if self.timestamp is None else f", at {self.timestamp:%Y-%m-%d %H:%M:%S} UTC"
         x, y, z = self.shape
         return f"<Cutout of {layers}, {x} x {y} x {z} voxels of {format_resolution(self.resolution)} nm{moment}>"
-
-
-def _painted(
-    image: NDArray[Any] | None, segmentation: NDArray[np.uint64] | None, options: dict[str, Any]
-) -> list[Image.Image]:
-    """Paint the sections across the third axis."""
-    from .painting.overlay import composite_overlay
-
-    if segmentation is None:
-        painted = composite_overlay({}, imagery=image, **options)
-        return painted if isinstance(painted, list) else [painted]
-    if segmentation.shape[2] == 1:
-        section = None if image is None else image[:, :, 0]
-        painted = composite_overlay(segmentation[:, :, 0], imagery=section, **options)
-    else:
-        painted = composite_overlay(segmentation, imagery=image, **options)
-    return painted if isinstance(painted, list) else [painted]
-
-
-def _lasting(source: str) -> str:
-    """Give a source that means the same from every folder."""
-    if "://" in source or "|" in source:
-        return source
-    try:
-        folder = Path(source).expanduser()
-        return str(folder.resolve()) if folder.exists() else source
-    except (OSError, RuntimeError, ValueError):  # the name of an array, which may be no name for a file
-        return source

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from io import BytesIO
@@ -15,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._version import __version__
 from .coverage import PixelCoverage
 from .errors import ArgumentError, ImageryError
-from .files.record import AskedIds
+from .files.record import AskedIds, Record, lasting
 from .geometry import Resolution, as_resolution, format_resolution
 from .moment import format_moment
 from .neuroglancer.links import DEFAULT_SITE, make_link
@@ -26,10 +24,12 @@ from .neuroglancer.placement import Placement
 from .section import Section
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from PIL import Image
 
     from .masks import SegmentationMasks
     from .neuroglancer.views import View
+    from .painting.sheets import Sheets
 
 __all__ = ["SectionCutout"]
 
@@ -60,6 +60,8 @@ class SectionCutout:
         For layers that a view moved: where to.
     root_ids : "all", None or tuple of int
         The ids that were asked for: "all" objects, None for supervoxels, or just those.
+    painting : mapping of str to anything
+        The options of `overlay` where it is given no others: of a Neuroglancer link's view, those that show it alike.
 
     Examples
     --------
@@ -81,6 +83,7 @@ class SectionCutout:
     mips: Mapping[str, int] = field(default_factory=dict)
     placements: Mapping[str, Placement] = field(default_factory=dict)
     root_ids: AskedIds = "all"
+    painting: Mapping[str, Any] = field(default_factory=lambda: {"palette": "steady"})
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -101,35 +104,40 @@ class SectionCutout:
             raise ArgumentError("this section has no segmentation, so it has no masks")
         return SegmentationMasks(self.segmentation)
 
-    def overlay(self, *, scale_bar: bool | float = False, **options: Any) -> Image.Image:
+    def overlay(self, **options: Any) -> Image.Image:
         """Paint the segmentation over the imagery.
 
         Parameters
         ----------
-        scale_bar : bool or float
-            Whether to draw a scale bar, of a round length that fits or of so many nm.
         **options
-            As for `composite_overlay`: `palette`, `colors`, `alpha`, `outline`, `width`, `side`, …
+            As for `Cutout.overlay`: `palette`, `colors`, `alpha`, `outline`, `scale_bar`, `labels`, `marks`, …
 
         Returns
         -------
         PIL.Image.Image
             RGBA.
         """
-        from .painting.overlay import composite_overlay
-
-        if self.segmentation is not None:
-            painted = composite_overlay(self.segmentation, imagery=self.image, **options)
-        elif self.image is None:
-            raise ArgumentError("this section has neither imagery nor segmentation to paint")
-        else:  # as a stack of one, lest channels pass for sections
-            painted = composite_overlay({}, imagery=self.image[:, :, None], **options)
-        picture = painted[0] if isinstance(painted, list) else painted
-        if scale_bar is not False:
-            from .painting.scalebar import scale_bar as draw
-
-            picture = draw(picture, self.nm_per_pixel, None if scale_bar is True else float(scale_bar))
+        (picture,) = self.sheets().pictures(**self._painting(options))
         return picture
+
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Show the section in matplotlib, with axes in µm; see `painting.plotting.plot_section`."""
+        from .painting.plotting import plot_section
+
+        return plot_section(self, ax, **options)
+
+    def sheets(self) -> Sheets:
+        """Give the section, and where it lies: what pictures are painted from."""
+        from .painting.sheets import Sheets
+
+        image, ids = (None if array is None else array[:, :, None] for array in (self.image, self.segmentation))
+        return Sheets(image, ids, (self.section,), self.nm_per_pixel)
+
+    def _painting(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the options of a picture: those given, over the section's own."""
+        from .painting.shared import options_over
+
+        return options_over(self.painting, options)
 
     def save(self, path: str | PathLike[str], **options: Any) -> list[Path]:
         """Write the section to a file: `.png`, `.svg` or `.pdf` its overlay, `.npz` its arrays with what they are.
@@ -151,43 +159,44 @@ class SectionCutout:
         ArgumentError
             If the suffix is another.
         """
-        from .files.export import atomic_file, save_png_atomic
-        from .files.saving import picture_info, save_arrays
+        from .files.saving import save_section
 
-        target, title = Path(path), repr(self).strip("<>")
-        if target.suffix.lower() == ".png":
-            info = picture_info(title, json.dumps(self.metadata()), __version__)
-            return [save_png_atomic(self.overlay(**options), target, pnginfo=info)]
-        if target.suffix.lower() in (".svg", ".pdf"):
-            from .painting.vector import vector_figures
+        return save_section(self, Path(path), options)
 
-            image, ids = (None if array is None else array[:, :, None] for array in (self.image, self.segmentation))
-            (figure,) = vector_figures(image, ids, (self.nm_per_pixel,) * 3, **options)
-            about = json.dumps(self.metadata())
-            with atomic_file(target) as temporary:
-                temporary.write_bytes(figure.document(target.suffix.lower(), title, about))
-            return [target]
-        if target.suffix.lower() == ".npz":
-            return [save_arrays(target, self.image, self.segmentation, json.dumps(self.metadata()))]
-        raise ArgumentError(f"a section is saved as .png, .svg, .pdf or .npz; got {target.name!r}")
-
-    def view(
+    def as_view(
         self,
         *,
         resolution: ArrayLike | None = None,
         root_ids: Any = None,
-        colors: Mapping[int, Any] | None = None,
         contrast: tuple[float, float] | None = None,
+        **painting: Any,
     ) -> View:
-        """Give the Neuroglancer view of this section, as `Cutout.view`: turned, and with layers moved, as here."""
+        """Give the Neuroglancer view of this section, as `Cutout.as_view`: turned, and with layers moved, as here."""
+        given = painting if contrast is None else painting | {"display_range": contrast}
+        return self._view(given, resolution, root_ids)
+
+    def _view(
+        self, painting: Mapping[str, Any] | None, resolution: ArrayLike | None = None, root_ids: Any = None
+    ) -> View:
+        """Give the view, which looks as Neuroglancer has it where there is no painting."""
+        from .neuroglancer.looks import look_of
         from .neuroglancer.showing import layer_views
         from .neuroglancer.views import View
+        from .painting.shared import options_over
 
-        shown = self.masks.ids if root_ids is None and self.segmentation is not None else root_ids
-        layers = layer_views(self.sources, shown, self.timestamp, colors, contrast, self.placements)
+        ids = [] if self.segmentation is None else self.masks.ids.tolist()
+        look = None if painting is None else look_of(options_over(self.painting, painting), ids, self.image)
+        shown = ids if root_ids is None and self.segmentation is not None else root_ids
+        layers = layer_views(self.sources, shown, self.timestamp, look, self.placements)
         voxel_size = self.resolution if resolution is None else as_resolution(resolution)
         at = self.section
         return View(at.center, voxel_size, at.nm_per_pixel, at.orientation, at.panel, layers)
+
+    def view(self, *, open_browser: bool = False, **options: Any) -> Any:
+        """Open the local Neuroglancer on this section, as `Cutout.view`."""
+        from .neuroglancer.localviewer import open_viewer
+
+        return open_viewer(self, open_browser=open_browser, **options)
 
     def neuroglancer_url(self, site: str = DEFAULT_SITE, **options: Any) -> str:
         """Give a link that shows this section in Neuroglancer, as `Cutout.neuroglancer_url`.
@@ -199,35 +208,35 @@ class SectionCutout:
         >>> "crossSectionOrientation" in cut.neuroglancer_url()
         True
         """
-        return make_link(self.view(**options).to_state(), site)
+        return make_link(self.as_view(**options).to_state(), site)
+
+    def record(self, **painting: Any) -> Record:
+        """Give what the arrays are, and how a picture of them is painted, as `Cutout.record`."""
+        from .painting.shared import options_over
+
+        return Record(
+            place=self.section,
+            sources={name: lasting(source) for name, source in self.sources.items()},
+            mips=dict(self.mips),
+            root_ids=self.root_ids,
+            timestamp=self.timestamp,
+            shares={name: coverage.fraction for name, coverage in self.coverage.items()},
+            placements=dict(self.placements),
+            resolution=self.resolution,
+            painting=options_over(self.painting, painting),
+            link=self._link(painting or None),
+        )
 
     def metadata(self) -> dict[str, Any]:
-        """Give what the arrays are, ready for JSON: section, ids as text, moment, sources, coverage, version, link."""
-        placed = {
-            name: {
-                "voxel_size": one.voxel_size,
-                "transform": None if one.transform is None else one.transform.tolist(),
-            }
-            for name, one in self.placements.items()
-        }
-        return {
-            "imageryclient": __version__,
-            "section": asdict(self.section),
-            "resolution": self.resolution,
-            "timestamp": None if self.timestamp is None else self.timestamp.isoformat(),
-            "sources": dict(self.sources),
-            "mips": dict(self.mips),
-            "placements": placed,
-            "root_ids": list(map(str, self.root_ids)) if isinstance(self.root_ids, tuple) else self.root_ids,
-            "neuroglancer": self._link(),
-            "covered": {name: coverage.fraction for name, coverage in self.coverage.items()},
-        }
+        """Give what the arrays are, ready for JSON: the record as a dictionary, ids as text."""
+        return self.record().to_dict()
 
-    def _link(self) -> str | None:
+    def _link(self, painting: Mapping[str, Any] | None = None) -> str | None:
         """Give a link with just the ids asked for, as none shows all; None where a viewer cannot reach a source."""
+        asked = self.root_ids if isinstance(self.root_ids, tuple) else ()
         try:
-            return self.neuroglancer_url(root_ids=self.root_ids if isinstance(self.root_ids, tuple) else ())
-        except ImageryError:
+            return make_link(self._view(painting, root_ids=asked).to_state(), DEFAULT_SITE)
+        except (ImageryError, TypeError):
             return None
 
     def _repr_png_(self) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -109,7 +110,7 @@ def from_neuroglancer(
         Of the view's layers, with coordinates as the viewer shows them.
     cutout : Cutout or SectionCutout
         Of the view: `Cutout` where its sides lie along the axes and its layers where their sources say; else
-        `SectionCutout`.
+        `SectionCutout`. Its overlay shows the view's colours, opacity and contrast where it is given no others.
 
     Raises
     ------
@@ -157,7 +158,8 @@ def from_neuroglancer(
     moved = any(placements[name].moves(volume.info.scales[0].resolution) for name, volume in volumes.items())
     if moved or not section.aligned:
         wanted = opened._wanted(root_ids, None)
-        return opened, opened._section(section, view.voxel_size, {}, wanted, placements=placements)
+        cut: Cutout | SectionCutout = opened._section(section, view.voxel_size, {}, wanted, placements=placements)
+        return opened, _as_shown(cut, view, image_layer, segmentation_layer)
     scales = {name: scale_for(volume.info, finest_needed(section, volume)) for name, volume in volumes.items()}
     cut = opened.cutout(
         bounds=_bounds(section, [scale.resolution for scale in scales.values()]),
@@ -166,7 +168,18 @@ def from_neuroglancer(
         segmentation_mip=scales["segmentation"].mip if "segmentation" in scales else None,
         root_ids=root_ids,
     )
-    return opened, cut
+    return opened, _as_shown(cut, view, image_layer, segmentation_layer)
+
+
+def _as_shown(
+    cut: Cutout | SectionCutout, view: View, image_layer: str | None, segmentation_layer: str | None
+) -> Cutout | SectionCutout:
+    """Give the cutout that is painted, where nothing else is asked for, as the view shows it."""
+    layer = view.layer("segmentation", segmentation_layer)
+    each = cut.segmentation is not None and layer is not None and (layer.saturation != 1 or layer.unselected_alpha)
+    ids = cut.masks.ids.tolist() if each else ()
+    painting = view.painting(ids, image_layer=image_layer, segmentation_layer=segmentation_layer)
+    return replace(cut, painting=painting)
 
 
 def _section(view: View, size: ArrayLike, plane: Plane | None) -> Section:

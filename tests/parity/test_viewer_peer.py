@@ -82,7 +82,12 @@ def test_links_and_colours_are_those_of_the_viewer(
         gray, labels = cut.image[:, :, 0].astype(float), cut.segmentation[:, :, 0]
         chosen = {int(labels[3, 4]): "#ff8000", int(labels[50, 60]): "#0080ff"}
         for contrast in (None, (200, 50)):
-            state = parse_link(cut.neuroglancer_url(root_ids=[], colors=chosen, contrast=contrast)).state or {}
+            state = (
+                parse_link(
+                    cut.neuroglancer_url(root_ids=[], palette="neuroglancer", colors=chosen, contrast=contrast)
+                ).state
+                or {}
+            )
             low, high = contrast or (0, 255)
             shown = 255 * np.clip((gray - low) / (high - low), 0, 1)
             for seed in (0, 4000000000):
@@ -165,7 +170,7 @@ def test_tilted_views_and_moved_layers_are_those_of_the_viewer(
         for alpha, panel, nm_per_pixel in ((0.0, "xy", 8.0), (0.5, "xz", 5.0), (1.0, "yz", 11.0)):
             turn = rng.normal(size=4)
             cut = client.section(middle, size, orientation=turn, panel=panel, nm_per_pixel=nm_per_pixel)  # type: ignore[arg-type]
-            expect(parse_link(cut.neuroglancer_url(root_ids=[])).state or {}, cut, alpha)
+            expect(parse_link(cut.neuroglancer_url(root_ids=[], palette="neuroglancer")).state or {}, cut, alpha)
         for move in moves:
             for turned in ([0, 0, 0, 1], rng.normal(size=4).tolist()):
                 moved = {"url": seg_source, "transform": {"outputDimensions": nm, **move}}

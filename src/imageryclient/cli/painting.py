@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["Painting", "check_output", "save_cutout", "with_painting"]
 
 _OPTIONS = [
-    click.option("--palette", default="husl", show_default=True, help="Colours: husl, hls, tab10, viridis, …"),
-    click.option("--alpha", type=click.FloatRange(0, 1), help="Opacity of the colours.  [default: 0.2, outlines 0.8]"),
+    click.option("--palette", help="Colours: husl, steady, tab10, viridis, …  [default: steady; of a link, its own]"),
+    click.option("--alpha", type=click.FloatRange(0, 1),
+                 help="Opacity of the colours.  [default: 0.2, outlines 0.8; of a link, its own]"),
     click.option("--outline/--fill", default=False, help="Outlines in place of filled areas."),
     click.option("--width", type=click.IntRange(1), default=3, show_default=True, help="Of outlines, in pixels."),
     click.option("--side", type=click.Choice(["out", "in"]), default="in", show_default=True, help="Of outlines."),
     click.option("--scale-bar", is_flag=True, help="Draw a scale bar."),
+    click.option("--fps", type=click.FloatRange(0, 240, min_open=True), default=10, show_default=True,
+                 help="Sections a second, of movies."),
     click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("cutout.png"), show_default=True,
-                 help="A .png, .svg or .pdf for the overlay, an .npz for the arrays, a .tif or .ome.tif for a stack."),
+                 help="A .png, .svg or .pdf for the overlay, an .npz for the arrays, a .tif or .ome.tif for a stack, "
+                 "an .mp4, .webp or .gif for a movie through the sections."),
 ]  # fmt: skip
 
 
@@ -33,12 +37,13 @@ _OPTIONS = [
 class Painting:
     """How a cutout is painted, and where it goes."""
 
-    palette: str
+    palette: str | None
     alpha: float | None
     outline: bool
     width: int
     side: str
     scale_bar: bool
+    fps: float
     output: Path
 
     def check(self) -> None:
@@ -47,14 +52,16 @@ class Painting:
 
     def save(self, cut: Cutout | SectionCutout) -> None:
         """Write the output, and say what it is."""
-        options: dict[str, Any] = {}
-        if self.output.suffix.lower() in (".png", ".svg", ".pdf"):
-            options["scale_bar"] = self.scale_bar
-            if cut.segmentation is not None:
-                shown = self.alpha if self.alpha is not None else 0.8 if self.outline else 0.2
-                options |= {"palette": self.palette, "alpha": shown, "outline": self.outline, "width": self.width}
-                options |= {"side": self.side, "merge_outline": False}
-        save_cutout(cut, self.output, options)
+        from ..files.saving import options_for
+
+        options: dict[str, Any] = {"scale_bar": self.scale_bar, "fps": self.fps}
+        if cut.segmentation is not None:
+            if "alpha" not in cut.painting:  # as the view of a link says it
+                options["alpha"] = 0.8 if self.outline else 0.2
+            given = {"palette": self.palette, "alpha": self.alpha}
+            options |= {name: value for name, value in given.items() if value is not None}
+            options |= {"outline": self.outline, "width": self.width, "side": self.side, "merge_outline": False}
+        save_cutout(cut, self.output, options_for(self.output, options))
 
 
 def check_output(output: Path) -> None:

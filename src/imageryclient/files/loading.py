@@ -18,10 +18,14 @@ from PIL import Image
 
 from ..client import ImageryClient
 from ..cloudpath import parse_source
+from ..coverage import PixelCoverage
 from ..cutout import Cutout
 from ..errors import ArgumentError, FormatError, ImageryWarning, NotFoundError, SourceError
+from ..section import Section
+from ..sectioncutout import SectionCutout
+from .movies import movie_text
 from .record import Record
-from .saving import KEYWORD
+from .saving import KEYWORD, MISSING
 from .stacks import NAMESPACE, tiff_package
 
 __all__ = ["load_cutout", "read_record", "redo"]
@@ -32,8 +36,8 @@ _IN_PDF = re.compile(rb"/ImageryClient \(((?:[^\\()]|\\.)*)\)")
 _IN_OME = re.compile(rf'<MapAnnotation[^>]*\bNamespace="{NAMESPACE}"[^>]*>.*?<M K="record">(.*?)</M>', re.DOTALL)
 
 
-def load_cutout(path: str | PathLike[str]) -> Cutout:
-    """Open the cutout that `Cutout.save` wrote as `.npz`.
+def load_cutout(path: str | PathLike[str]) -> Cutout | SectionCutout:
+    """Open the cutout that `Cutout.save` or `SectionCutout.save` wrote as `.npz`.
 
     Parameters
     ----------
@@ -42,8 +46,8 @@ def load_cutout(path: str | PathLike[str]) -> Cutout:
 
     Returns
     -------
-    Cutout
-        With the arrays, bounds, moment, coverage, sources, mips and ids asked for that it was saved with.
+    Cutout or SectionCutout
+        As it was saved: with the arrays, the place, moment, coverage, sources, mips and ids asked for that it had.
 
     Raises
     ------
@@ -73,19 +77,27 @@ def load_cutout(path: str | PathLike[str]) -> Cutout:
     with _opened_npz(file) as saved:
         record = Record.from_json(str(saved["metadata"]), file.name)
         arrays = {name: np.array(saved[key], order="K") for name, key in _ARRAYS.items() if key in saved}
+        gaps = {name: saved[name + MISSING] for name in record.sources if name + MISSING in saved}
+    place = record.place
+    shape, what = (place.size, "section") if isinstance(place, Section) else (place.shape, "bounds")
     for name, array in arrays.items():
-        if array.shape[:3] != record.bounds.shape:
-            raise FormatError(f"{file.name}: its {name} has shape {array.shape}, and its bounds are {record.bounds}")
-    return Cutout(
-        image=arrays.get("image"),
-        segmentation=arrays.get("segmentation"),
-        bounds=record.bounds,
-        timestamp=record.timestamp,
-        coverage=record.coverage,
-        sources=record.sources,
-        mips=record.mips,
-        root_ids=record.root_ids,
-    )
+        if array.shape[: len(shape)] != shape:
+            raise FormatError(f"{file.name}: its {name} has shape {array.shape}, and its {what} {place}")
+    about: dict[str, Any] = {
+        "image": arrays.get("image"),
+        "segmentation": arrays.get("segmentation"),
+        "timestamp": record.timestamp,
+        "sources": record.sources,
+        "mips": record.mips,
+        "root_ids": record.root_ids,
+        "painting": record.painting,
+    }
+    if not isinstance(place, Section):
+        return Cutout(bounds=place, coverage=record.coverage, **about)
+    about["coverage"] = {name: PixelCoverage(codes == 1, codes == 2) for name, codes in gaps.items()}
+    if record.resolution is not None:
+        about["resolution"] = record.resolution
+    return SectionCutout(section=place, placements=record.placements, **about)
 
 
 def redo(
@@ -95,7 +107,7 @@ def redo(
     auth_token: str | None = None,
     image_source: Any = None,
     segmentation_source: Any = None,
-) -> tuple[Cutout, dict[str, Any]]:
+) -> tuple[Cutout | SectionCutout, dict[str, Any]]:
     """Cut out again what a file shows, from what the file says of itself, and give the options it was painted with.
 
     `cut.save(other, **options)` makes the same figure again.
@@ -103,7 +115,7 @@ def redo(
     Parameters
     ----------
     path : str or path
-        A file of `Cutout.save`.
+        A file of `Cutout.save` or `SectionCutout.save`.
     client : caveclient.CAVEclient, optional
         Supplies the token.
     auth_token : str, optional
@@ -113,10 +125,10 @@ def redo(
 
     Returns
     -------
-    cutout : Cutout
-        The same voxels, as of the same moment.
+    cutout : Cutout or SectionCutout
+        The same voxels or pixels, as of the same moment.
     options : dict
-        For `Cutout.overlay` and `Cutout.save`; empty for files that are no pictures.
+        For its `overlay` and `save`; empty for files that are no pictures.
 
     Raises
     ------
@@ -140,9 +152,10 @@ def redo(
     if not sources:
         raise ArgumentError(f"{file.name} names no sources; give image_source= or segmentation_source=")
     _check_there(file, sources)
+    place = record.place
     opened = ImageryClient(
         client=client,
-        resolution=record.bounds.resolution,
+        resolution=record.resolution if isinstance(place, Section) else place.resolution,
         imagery="imagery" in sources,
         segmentation="segmentation" in sources,
         image_source=sources.get("imagery"),
@@ -150,20 +163,26 @@ def redo(
         auth_token=auth_token,
         missing="fill",  # what was missing then is said in the file
     )
-    bounds: Any = record.bounds
-    cut = opened.cutout(
-        bounds=bounds,
-        image_mip=record.mips.get("imagery"),
-        segmentation_mip=record.mips.get("segmentation"),
-        root_ids=list(record.root_ids) if isinstance(record.root_ids, tuple) else record.root_ids,
-        timestamp=record.timestamp,
-    )
+    root_ids = list(record.root_ids) if isinstance(record.root_ids, tuple) else record.root_ids
+    cut: Cutout | SectionCutout
+    if isinstance(place, Section):
+        wanted, unit = opened._wanted(root_ids, record.timestamp), opened._resolution_of(None)
+        cut = opened._section(place, unit, record.mips, wanted, placements=record.placements or None)
+    else:
+        bounds: Any = place
+        cut = opened.cutout(
+            bounds=bounds,
+            image_mip=record.mips.get("imagery"),
+            segmentation_mip=record.mips.get("segmentation"),
+            root_ids=root_ids,
+            timestamp=record.timestamp,
+        )
     _compare(file, record, cut)
     return cut, dict(record.painting)
 
 
 def read_record(path: str | PathLike[str]) -> Record:
-    """Read what a file says of itself: PNG, npz, TIFF, SVG or PDF.
+    """Read what a file says of itself: PNG, npz, TIFF, SVG, PDF, MP4, WebP or GIF.
 
     Raises
     ------
@@ -172,7 +191,7 @@ def read_record(path: str | PathLike[str]) -> Record:
     FormatError
         If it says nothing, as pictures from which a program stripped it.
     MissingExtraError
-        For TIFF, if tifffile is not installed.
+        For TIFF, if tifffile is not installed, and for MP4, if av is not.
     """
     file = _existing(path)
     reader = _READERS.get(_kind(file))
@@ -204,6 +223,8 @@ def _kind(file: Path) -> str:
         return "pdf"
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "tiff"
+    if head.startswith(b"GIF8") or (head.startswith(b"RIFF") and head[8:12] == b"WEBP") or head[4:8] == b"ftyp":
+        return "movie"
     return "svg" if head.lstrip().startswith((b"<?xml", b"<svg")) else ""
 
 
@@ -257,7 +278,14 @@ def _pdf_text(file: Path) -> str | None:
     return re.sub(rb"\\(.)", rb"\1", found[1]).decode("ascii", "replace") if found else None
 
 
-_READERS = {"png": _png_text, "npz": _npz_text, "tiff": _tiff_text, "svg": _svg_text, "pdf": _pdf_text}
+_READERS = {
+    "png": _png_text,
+    "npz": _npz_text,
+    "tiff": _tiff_text,
+    "svg": _svg_text,
+    "pdf": _pdf_text,
+    "movie": movie_text,
+}
 
 
 def _check_there(file: Path, sources: dict[str, Any]) -> None:
@@ -276,18 +304,17 @@ def _check_there(file: Path, sources: dict[str, Any]) -> None:
             )
 
 
-def _compare(file: Path, record: Record, cut: Cutout) -> None:
+def _compare(file: Path, record: Record, cut: Cutout | SectionCutout) -> None:
     """Say what keeps the figure from being the same."""
     facts = []
     if record.unsaid:
         facts.append(f"it was painted with {', '.join(record.unsaid)}, which a file cannot hold: give it again")
-    if cut.bounds != record.bounds:
-        facts.append(f"its source now has other voxels: {cut.bounds} in place of {record.bounds}")
-    for name, before in record.coverage.items():
-        now = cut.coverage.get(name)
-        if now is not None and abs(now.fraction - before.fraction) > 1e-9:
-            shares = [f"{100 * coverage.fraction:.4g} %" for coverage in (now, before)]
-            facts.append(f"{shares[0]} of its {name} is covered by data now, {shares[1]} then")
+    if isinstance(cut, Cutout) and cut.bounds != record.place:
+        facts.append(f"its source now has other voxels: {cut.bounds} in place of {record.place}")
+    for name, before in record.covered.items():
+        if name in cut.coverage and abs(cut.coverage[name].fraction - before) > 1e-9:
+            now, then = (f"{100 * share:.4g} %" for share in (cut.coverage[name].fraction, before))
+            facts.append(f"{now} of its {name} is covered by data now, {then} then")
     if facts:
         warnings.warn(
             f"{file.name} is not made again quite as it was: {'; '.join(facts)}", ImageryWarning, stacklevel=3

@@ -1,7 +1,7 @@
-"""What a file says of the cutout in it: which voxels of which sources, as of when, painted how; enough to redo it.
+"""What a file says of what is in it: which voxels of which sources, as of when, painted how; enough to redo it.
 
-A record is written as a JSON object. Ids are text in it, as numbers beyond 2^53 do not outlive other readers of JSON.
-It holds no token: sources have none.
+A record is of a box or of a section, and is written as a JSON object. Ids are text in it, as numbers beyond 2^53 do not
+outlive other readers of JSON. It holds no token: sources have none.
 """
 
 from __future__ import annotations
@@ -9,19 +9,22 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 
 from .._version import __version__
 from ..coverage import Coverage
-from ..errors import FormatError, ImageryError
-from ..geometry import Box, IntTriple, as_resolution, format_resolution
+from ..errors import ArgumentError, FormatError, ImageryError
+from ..geometry import Box, IntTriple, Resolution, as_resolution, format_resolution
 from ..moment import format_moment, parse_moment
+from ..neuroglancer.placement import Placement
+from ..section import Section
 
-__all__ = ["AskedIds", "Record"]
+__all__ = ["AskedIds", "Record", "lasting"]
 
 AskedIds = Literal["all"] | None | tuple[int, ...]
 _EXACT = 2**53  # JSON's numbers are floats to many readers
@@ -34,8 +37,8 @@ class Record:
 
     Parameters
     ----------
-    bounds : Box
-        The voxels.
+    place : Box or Section
+        The voxels, or where the pixels of a section lie.
     sources : mapping of str to str
         For each layer the source string; of an array, its name.
     mips : mapping of str to int
@@ -45,7 +48,13 @@ class Record:
     timestamp : datetime or None
         The moment of the segmentation; None for one that does not change.
     coverage : mapping of str to Coverage
-        For each layer, which of the voxels come from data.
+        For each layer, which of the voxels of a box come from data.
+    shares : mapping of str to float
+        For each layer, the share of a section's pixels that comes from data.
+    placements : mapping of str to Placement
+        For layers of a section that a view moved: where to.
+    resolution : tuple of float or None
+        nm per voxel of the coordinates in which a section was asked for.
     painting : mapping of str to anything
         The options of the picture, as for `Cutout.overlay`.
     unsaid : tuple of str
@@ -65,34 +74,50 @@ class Record:
     True
     """
 
-    bounds: Box
+    place: Box | Section
     sources: Mapping[str, str] = field(default_factory=dict)
     mips: Mapping[str, int] = field(default_factory=dict)
     root_ids: AskedIds = "all"
     timestamp: datetime | None = None
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    placements: Mapping[str, Placement] = field(default_factory=dict)
+    resolution: Resolution | None = None
     painting: Mapping[str, Any] = field(default_factory=dict)
     unsaid: tuple[str, ...] = ()
     link: str | None = None
     version: str = __version__
+
+    @property
+    def bounds(self) -> Box:
+        """The voxels of a record of a box; raises ArgumentError for one of a section."""
+        if isinstance(self.place, Section):
+            raise ArgumentError(f"a section has no bounds in voxels: {self.place}")
+        return self.place
+
+    @property
+    def covered(self) -> dict[str, float]:
+        """For each layer, the share of the voxels or pixels that comes from data, 0 to 1."""
+        return dict(self.shares) | {name: coverage.fraction for name, coverage in self.coverage.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Give the record as JSON has it.
 
         Options whose values JSON cannot hold are left out, and their names listed as "unsaid".
         """
-        painting = {name: _plain(value) for name, value in self.painting.items()}
+        painting = {name: _option(name, value) for name, value in self.painting.items()}
         unsaid = {name for name, value in painting.items() if value is _MISSING}
         document: dict[str, Any] = {
             "imageryclient": self.version,
-            "bounds": _box(self.bounds),
+            **self._place(),
             "timestamp": None if self.timestamp is None else self.timestamp.isoformat(),
             "sources": dict(self.sources),
             "mips": {name: int(mip) for name, mip in self.mips.items()},
             "root_ids": list(map(str, self.root_ids)) if isinstance(self.root_ids, tuple) else self.root_ids,
-            "covered": {name: coverage.fraction for name, coverage in self.coverage.items()},
-            "coverage": {name: _gaps(coverage) for name, coverage in self.coverage.items()},
+            "covered": self.covered,
         }
+        if not isinstance(self.place, Section):
+            document["coverage"] = {name: _gaps(coverage) for name, coverage in self.coverage.items()}
         if painting:
             document["painting"] = {name: value for name, value in painting.items() if name not in unsaid}
         if unsaid or self.unsaid:
@@ -121,29 +146,30 @@ class Record:
 
     @classmethod
     def _read(cls, document: Mapping[str, Any]) -> Record:
-        if "section" in document and "bounds" not in document:
-            raise ValueError(
-                "it is of a single section that may lie askew, which is made again from its link alone, with "
-                f"from_neuroglancer({document.get('neuroglancer')!r})"
-            )
-        bounds, ids, moment = _as_box(document["bounds"]), document.get("root_ids", "all"), document.get("timestamp")
+        ids, moment = document.get("root_ids", "all"), document.get("timestamp")
         if isinstance(ids, str) and ids != "all":
             raise ValueError(f"root_ids are {ids!r}")
+        place = _as_section(document["section"]) if "section" in document else _as_box(document["bounds"])
         return cls(
-            bounds=bounds,
+            place=place,
             sources={str(name): _text(source) for name, source in document.get("sources", {}).items()},
             mips={str(name): int(mip) for name, mip in document.get("mips", {}).items()},
             root_ids=ids if ids is None or ids == "all" else tuple(int(_text(i)) for i in ids),
             timestamp=None if moment is None else parse_moment(_text(moment)),
-            coverage={
-                str(name): Coverage(bounds, *(tuple(map(_as_box, gaps[kind])) for kind in ("outside", "absent")))
-                for name, gaps in document.get("coverage", {}).items()
-            },
-            painting={str(name): _value(value) for name, value in document.get("painting", {}).items()},
+            **_details(place, document),
+            painting={str(name): _given(name, value) for name, value in document.get("painting", {}).items()},
             unsaid=tuple(map(str, document.get("unsaid", ()))),
             link=document.get("neuroglancer"),
             version=str(document["imageryclient"]),
         )
+
+    def _place(self) -> dict[str, Any]:
+        if not isinstance(self.place, Section):
+            return {"bounds": _box(self.place)}
+        document: dict[str, Any] = {"section": asdict(self.place)}
+        if self.resolution is not None:
+            document["resolution"] = list(self.resolution)
+        return document | {"placements": {name: one.to_dict() for name, one in self.placements.items()}}
 
     def describe(self) -> str:
         """Say what is in the file in one line, for those who read its properties.
@@ -154,10 +180,23 @@ class Record:
         'imagery (gs://bucket/em), 64 x 64 x 1 voxels of 8 x 8 x 40 nm from (0, 0, 5)'
         """
         layers = " and ".join(f"{name} ({source})" for name, source in self.sources.items()) or "a cutout"
-        size = " x ".join(map(str, self.bounds.shape))
         moment = "" if self.timestamp is None else f", at {format_moment(self.timestamp)}"
-        place = f"{size} voxels of {format_resolution(self.bounds.resolution)} nm from {tuple(self.bounds.start)}"
+        place = str(self.place)
+        if isinstance(self.place, Box):
+            size = " x ".join(map(str, self.place.shape))
+            place = f"{size} voxels of {format_resolution(self.place.resolution)} nm from {tuple(self.place.start)}"
         return f"{layers}, {place}{moment}"
+
+
+def lasting(source: str) -> str:
+    """Give a source that means the same from every folder."""
+    if "://" in source or "|" in source:
+        return source
+    try:
+        folder = Path(source).expanduser()
+        return str(folder.resolve()) if folder.exists() else source
+    except (OSError, RuntimeError, ValueError):  # the name of an array, which may be no name for a file
+        return source
 
 
 def _box(box: Box) -> dict[str, Any]:
@@ -170,6 +209,27 @@ def _as_box(document: Mapping[str, Any]) -> Box:
     if (len(start), len(stop)) != (3, 3):
         raise ValueError("a box has three numbers for each corner")
     return Box(cast(IntTriple, start), cast(IntTriple, stop), as_resolution(document["resolution"]))
+
+
+def _as_section(document: Mapping[str, Any]) -> Section:
+    names = ("center", "size", "nm_per_pixel", "orientation", "panel")
+    return Section(**{name: document[name] for name in names})
+
+
+def _details(place: Box | Section, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what is said of boxes alone, or of sections alone."""
+    if isinstance(place, Section):
+        return {
+            "shares": {str(name): float(share) for name, share in document.get("covered", {}).items()},
+            "placements": {str(n): Placement.from_dict(one) for n, one in document.get("placements", {}).items()},
+            "resolution": as_resolution(document["resolution"]) if "resolution" in document else None,
+        }
+    return {
+        "coverage": {
+            str(name): Coverage(place, *(tuple(map(_as_box, gaps[kind])) for kind in ("outside", "absent")))
+            for name, gaps in document.get("coverage", {}).items()
+        }
+    }
 
 
 def _gaps(coverage: Coverage) -> dict[str, Any]:
@@ -188,8 +248,16 @@ def _text(value: Any) -> str:
     return value
 
 
+def _option(name: str, value: Any) -> Any:
+    """Give the value of an option of that name as JSON has it, `_MISSING` where it has none."""
+    if name != "marks":
+        return _plain(value)
+    marks = list(value)
+    return [mark.to_dict() for mark in marks] if all(hasattr(mark, "to_dict") for mark in marks) else _MISSING
+
+
 def _plain(value: Any) -> Any:
-    """Give the value of an option as JSON has it, `_MISSING` where it has none."""
+    """Give a value as JSON has it, `_MISSING` where it has none."""
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
@@ -204,15 +272,29 @@ def _plain(value: Any) -> Any:
         return value if abs(value) <= _EXACT else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else _MISSING
+    if isinstance(value, str) and _is_long(value):
+        return {"text": value}
     return value if value is None or isinstance(value, (str, bool)) else _MISSING
 
 
+def _given(name: str, plain: Any) -> Any:
+    """Give the value of an option of that name back."""
+    if name != "marks":
+        return _value(plain)
+    from ..painting.marks import mark_from_dict
+
+    return [mark_from_dict(mark) for mark in plain]
+
+
 def _value(plain: Any) -> Any:
-    """Give the value of an option back: mappings go by ids, and long digits are one."""
+    """Give a value back: mappings go by ids, and long digits are one but where they are said to be text."""
     if isinstance(plain, dict):
-        return {int(key): _value(item) for key, item in plain.items()}
+        return plain["text"] if set(plain) == {"text"} else {int(key): _value(item) for key, item in plain.items()}
     if isinstance(plain, list):
         return [_value(item) for item in plain]
-    if isinstance(plain, str) and plain.isdecimal() and len(plain) < 40 and int(plain) > _EXACT:
-        return int(plain)
-    return plain
+    return int(plain) if isinstance(plain, str) and _is_long(plain) else plain
+
+
+def _is_long(text: str) -> bool:
+    """Tell whether text is what a number beyond 2^53 is written as."""
+    return text.isascii() and text.removeprefix("-").isdecimal() and len(text) < 40 and abs(int(text)) > _EXACT

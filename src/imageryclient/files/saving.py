@@ -1,4 +1,4 @@
-"""A cutout as files that know what they are, each of them complete or not there."""
+"""Cutouts and sections as files that know what they are, each of them complete or not there."""
 
 from __future__ import annotations
 
@@ -13,20 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngInfo
 
+from ..coverage import PixelCoverage
 from ..errors import ArgumentError
 from .export import atomic_file
+from .movies import MOVIES, save_movie
 from .record import Record
 from .stacks import is_ome, write_stack
 
 if TYPE_CHECKING:
     from ..cutout import Cutout
+    from ..sectioncutout import SectionCutout
 
-__all__ = ["KEYWORD", "check_suffix", "options_for", "picture_info", "save_arrays", "save_cutout"]
+__all__ = ["KEYWORD", "MISSING", "check_suffix", "options_for", "save_cutout", "save_section"]
 
 KEYWORD = "imageryclient"  # of the text in a PNG that holds the record
+MISSING = "_missing"  # ends the name of the array of a section's pixels that are no data: 1 outside, 2 absent
 _VECTORS = (".svg", ".pdf")
-_OF_PIXELS, _OF_VECTORS = ("overlap", "dim"), ("smooth", "magnification")  # options of one kind of picture alone
-_SUFFIXES = (".png", *_VECTORS, ".npz", ".tif", ".tiff")
+_OF_PIXELS, _OF_VECTORS = ("dim",), ("magnification",)  # options of one kind of picture alone
+_OF_MOVIES = ("fps",)
+_OF_TURNS = ("axis", "degrees", "seconds", *_OF_MOVIES)  # which are movies that take more than a cutout
+_STACKS = (".tif", ".tiff")
+_SUFFIXES = (".png", *_VECTORS, ".npz", *_STACKS, *MOVIES)
 
 
 def check_suffix(path: Path) -> str:
@@ -44,7 +51,9 @@ def check_suffix(path: Path) -> str:
     """
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
-        raise ArgumentError(f"a cutout is saved as .png, .svg, .pdf, .npz, .tif or .ome.tif; got {path.name!r}")
+        raise ArgumentError(
+            f"a cutout is saved as .png, .svg, .pdf, .npz, .tif, .ome.tif, .mp4, .webp or .gif; got {path.name!r}"
+        )
     return suffix
 
 
@@ -53,14 +62,16 @@ def options_for(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
 
     Examples
     --------
-    >>> options_for(Path("figure.png"), {"palette": "tab10", "smooth": False})
+    >>> options_for(Path("figure.png"), {"palette": "tab10", "magnification": 5000})
     {'palette': 'tab10'}
     """
     suffix = path.suffix.lower()
-    if suffix == ".png" or suffix in _VECTORS:
-        foreign = _OF_VECTORS if suffix == ".png" else _OF_PIXELS
-        return {name: value for name, value in options.items() if name not in foreign}
-    return {}
+    if suffix in ("", ".npz", *_STACKS):
+        return {}
+    foreign: dict[str, tuple[str, ...]] = {".png": (*_OF_VECTORS, *_OF_TURNS)}
+    foreign |= dict.fromkeys(_VECTORS, (*_OF_PIXELS, *_OF_TURNS))
+    foreign |= dict.fromkeys(MOVIES, (*_OF_VECTORS, "section"))
+    return {name: value for name, value in options.items() if name not in foreign.get(suffix, ())}
 
 
 def save_cutout(cut: Cutout, path: Path, options: dict[str, Any]) -> list[Path]:
@@ -71,26 +82,53 @@ def save_cutout(cut: Cutout, path: Path, options: dict[str, Any]) -> list[Path]:
     if suffix in _VECTORS:
         return _save_figures(cut, path, options)
     if suffix == ".npz":
-        return [save_arrays(path, cut.image, cut.segmentation, cut.record().to_json())]
+        return [_save_arrays(path, cut, cut.record())]
+    if suffix in MOVIES:
+        return [_save_sweep(cut, path, options)]
     return _save_stacks(cut, path)
 
 
+def save_section(cut: SectionCutout, path: Path, options: dict[str, Any]) -> list[Path]:
+    """Write a section; see `SectionCutout.save`."""
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        gaps = {name: _gaps(coverage) for name, coverage in cut.coverage.items()}
+        return [_save_arrays(path, cut, cut.record(), gaps)]
+    if suffix == ".png":
+        picture, record = cut.overlay(**options), _painted_record(cut, options)
+        with atomic_file(path) as temporary:
+            picture.save(temporary, "PNG", pnginfo=_picture_info(record))
+        return [path]
+    if suffix not in _VECTORS:
+        moving = ", and a movie of it turning is made by client.turn" if suffix in MOVIES else ""
+        raise ArgumentError(f"a section is saved as .png, .svg, .pdf or .npz{moving}; got {path.name!r}")
+    from ..painting.vector import sheet_figures
+
+    (figure,) = sheet_figures(cut.sheets(), **cut._painting(options))
+    record = _painted_record(cut, options)
+    document = figure.document(suffix, record.describe(), record.to_json())
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(document)
+    return [path]
+
+
 def _save_pictures(cut: Cutout, path: Path, options: dict[str, Any]) -> list[Path]:
-    painted, record = cut.overlay(**options), cut.record(**options)
+    painted, record = cut.overlay(**options), _painted_record(cut, options)
     pictures = painted if isinstance(painted, list) else [painted]
     with ExitStack() as files:  # all of them or none
         names, records = _names(path, len(pictures)), _records(record, len(pictures))
         for name, picture, one in zip(names, pictures, records, strict=True):
-            about = picture_info(one.describe(), one.to_json(), one.version)
-            picture.save(files.enter_context(atomic_file(name)), "PNG", pnginfo=about)
+            picture.save(files.enter_context(atomic_file(name)), "PNG", pnginfo=_picture_info(one))
     return names
 
 
 def _save_figures(cut: Cutout, path: Path, options: dict[str, Any]) -> list[Path]:
-    from ..painting.vector import vector_figures
+    from ..painting.vector import sheet_figures
 
-    figures = vector_figures(cut.image, cut.segmentation, cut.resolution, **options)
-    names, records = _names(path, len(figures)), _records(cut.record(**options), len(figures))
+    given = dict(options)
+    sheets, section = cut.sheets(given.pop("plane", None) or "xy"), given.pop("section", None)
+    figures = sheet_figures(sheets, section, **cut._painting(given))
+    names, records = _names(path, len(figures)), _records(_painted_record(cut, options), len(figures))
     with ExitStack() as files:  # all of them or none
         for name, figure, record in zip(names, figures, records, strict=True):
             document = figure.document(path.suffix.lower(), record.describe(), record.to_json())
@@ -104,6 +142,11 @@ def _names(path: Path, count: int) -> list[Path]:
     return [path.with_name(f"{path.stem}_slice_{n}{path.suffix}") for n in range(count)]
 
 
+def _painted_record(cut: Cutout | SectionCutout, options: Mapping[str, Any]) -> Record:
+    """Give the record of a picture, whose link looks like it also where all options are the usual ones."""
+    return replace(cut.record(**options), link=cut._link(options))
+
+
 def _records(record: Record, count: int) -> list[Record]:
     """Give the record of each section's picture."""
     if count == 1:
@@ -111,25 +154,43 @@ def _records(record: Record, count: int) -> list[Record]:
     return [replace(record, painting={**record.painting, "section": number}) for number in range(count)]
 
 
-def picture_info(description: str, record: str, version: str) -> PngInfo:
+def _picture_info(record: Record) -> PngInfo:
     """Give what a PNG says of itself."""
     # Without pHYs: at their true size in nm, pictures are too small to be seen where programs place them by it.
     info = PngInfo()
-    info.add_text("Software", f"imageryclient {version}")
-    info.add_itxt("Description", description)
-    info.add_itxt(KEYWORD, record)  # not compressed: Pillow refuses files with more than 1 MB of it
+    info.add_text("Software", f"imageryclient {record.version}")
+    info.add_itxt("Description", record.describe())
+    info.add_itxt(KEYWORD, record.to_json())  # not compressed: Pillow refuses files with more than 1 MB of it
     return info
 
 
-def save_arrays(path: Path, image: NDArray[Any] | None, segmentation: NDArray[Any] | None, record: str) -> Path:
-    """Write the arrays there are, and what they are, as .npz."""
-    layers = {"image": image, "segmentation": segmentation}
+def _save_arrays(
+    path: Path, cut: Cutout | SectionCutout, record: Record, gaps: Mapping[str, NDArray[np.uint8]] | None = None
+) -> Path:
+    """Write the arrays there are, and what they are."""
+    layers = {"image": cut.image, "segmentation": cut.segmentation}
     arrays: dict[str, Any] = {name: array for name, array in layers.items() if array is not None}
+    arrays |= {name + MISSING: codes for name, codes in (gaps or {}).items()}
     buffer = BytesIO()
-    np.savez_compressed(buffer, metadata=np.array(record), **arrays)
+    np.savez_compressed(buffer, metadata=np.array(record.to_json()), **arrays)
     with atomic_file(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
     return path
+
+
+def _gaps(coverage: PixelCoverage) -> NDArray[np.uint8]:
+    codes: NDArray[np.uint8] = np.where(coverage.outside, 1, np.where(coverage.absent, 2, 0)).astype(np.uint8)
+    return codes
+
+
+def _save_sweep(cut: Cutout, path: Path, options: dict[str, Any]) -> Path:
+    """Write a movie that goes through the sections."""
+    painting = {name: value for name, value in options.items() if name not in _OF_MOVIES}
+    timing = {name: value for name, value in options.items() if name in _OF_MOVIES}
+    if "section" in painting:
+        raise ArgumentError("a movie goes through all sections; section= picks one for a picture")
+    frames = cut.sheets(painting.pop("plane", None)).frames(**cut._painting(painting))
+    return save_movie(frames, path, record=_painted_record(cut, options), **timing)
 
 
 def _save_stacks(cut: Cutout, path: Path) -> list[Path]:

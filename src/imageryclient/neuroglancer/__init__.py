@@ -3,7 +3,10 @@
 - `links`: a link taken apart, and made.
 - `views`: what a viewer shows.
 - `states`: the JSON state of a viewer, of today and of older ones, read as a view.
+- `looks`: the options of a picture as a viewer has them.
 - `sources`: source strings as a viewer takes them.
+- `showing`: the layers with which a viewer shows a cutout.
+- `localviewer`: a viewer on this machine.
 - `colors`: the colours Neuroglancer gives to segments.
 
 What the formats say is taken from Neuroglancer's sources (github.com/google/neuroglancer) and from links in the wild.

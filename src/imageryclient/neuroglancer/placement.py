@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArgumentError
-from ..geometry import Resolution
+from ..geometry import Resolution, as_resolution
 
 __all__ = ["Placement"]
 
@@ -32,6 +34,33 @@ class Placement:
 
     voxel_size: Resolution | None = None
     transform: NDArray[np.float64] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, Placement) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it holds an array
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as JSON has it."""
+        return {
+            "voxel_size": None if self.voxel_size is None else list(self.voxel_size),
+            "transform": None if self.transform is None else self.transform.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Placement:
+        """Read what `to_dict` gives.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        size, matrix = document["voxel_size"], document["transform"]
+        transform = None if matrix is None else np.array(matrix, np.float64)
+        if transform is not None and (transform.shape != (3, 4) or not np.isfinite(transform).all()):
+            raise ValueError(f"a transform has 3 rows of 4 numbers; got {matrix!r:.80}")
+        return cls(None if size is None else as_resolution(size), transform)
 
     def moves(self, own: Resolution) -> bool:
         """Tell whether a layer whose finest scale has voxels of `own` nm lies elsewhere than its source says."""

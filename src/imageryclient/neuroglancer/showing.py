@@ -7,20 +7,19 @@ from datetime import datetime
 from typing import Any
 
 from ..ids import parse_ids
-from ..painting.color import rgb_bytes
+from .looks import Look
 from .placement import Placement
 from .sources import viewer_source
 from .views import LayerView
 
-__all__ = ["layer_views"]
+__all__ = ["layer_view", "layer_views"]
 
 
 def layer_views(
     sources: Mapping[str, str],
     root_ids: Any,
     timestamp: datetime | None = None,
-    colors: Mapping[int, Any] | None = None,
-    contrast: tuple[float, float] | None = None,
+    look: Look | None = None,
     placements: Mapping[str, Placement] | None = None,
 ) -> tuple[LayerView, ...]:
     """Give the layers of a view.
@@ -33,10 +32,8 @@ def layer_views(
         The segments to select.
     timestamp : datetime, optional
         The moment of the segmentation.
-    colors : mapping of int to colour, optional
-        Of segments.
-    contrast : tuple of float, optional
-        What is black and what is white in the imagery, in its values.
+    look : Look, optional
+        Colours, opacity and contrast; by default the viewer's own.
     placements : mapping of str to Placement, optional
         For layers that lie elsewhere than their sources say.
 
@@ -47,37 +44,40 @@ def layer_views(
 
     Examples
     --------
-    >>> (layer,) = layer_views({"segmentation": "precomputed://gs://bucket/seg"}, [7, 8], colors={7: "red"})
+    >>> (layer,) = layer_views({"segmentation": "precomputed://gs://bucket/seg"}, [7, 8], look=Look({7: "#ff0000"}))
     >>> layer.segments, dict(layer.colors)
     ((7, 8), {7: '#ff0000'})
     """
-    layers = []
     moved = placements or {}
-    where = {name: moved.get(name, Placement()) for name in sources}
-    if "imagery" in sources:
-        place = where["imagery"]
-        layers.append(
-            LayerView(
-                "imagery",
-                "image",
-                (viewer_source(sources["imagery"]),),
-                voxel_size=place.voxel_size,
-                transform=place.transform,
-                contrast=contrast,
-            )
-        )
-    if "segmentation" in sources:
-        place = where["segmentation"]
-        layers.append(
-            LayerView(
-                "segmentation",
-                "segmentation",
-                (viewer_source(sources["segmentation"]),),
-                voxel_size=place.voxel_size,
-                transform=place.transform,
-                segments=tuple(parse_ids(root_ids).tolist()),
-                colors={i: "#" + rgb_bytes([color])[0].tobytes().hex() for i, color in (colors or {}).items()},
-                timestamp=None if timestamp is None else timestamp.timestamp(),
-            )
-        )
-    return tuple(layers)
+    return tuple(
+        layer_view(name, (viewer_source(sources[name]),), root_ids, timestamp, look, moved.get(name))
+        for name in ("imagery", "segmentation")
+        if name in sources
+    )
+
+
+def layer_view(
+    name: str,
+    sources: tuple[str, ...],
+    root_ids: Any = None,
+    timestamp: datetime | None = None,
+    look: Look | None = None,
+    placement: Placement | None = None,
+) -> LayerView:
+    """Give one of the layers, "imagery" or "segmentation", of sources as a viewer takes them; see `layer_views`."""
+    look, place = look or Look(), placement or Placement()
+    moved: dict[str, Any] = {"voxel_size": place.voxel_size, "transform": place.transform}
+    if name == "imagery":
+        return LayerView(name, "image", sources, contrast=look.contrast, gamma=look.gamma, **moved)
+    return LayerView(
+        name,
+        "segmentation",
+        sources,
+        segments=tuple(parse_ids(root_ids).tolist()),
+        colors=look.colors,
+        default_color=look.default_color,
+        color_seed=look.color_seed,
+        selected_alpha=look.alpha,
+        timestamp=None if timestamp is None else timestamp.timestamp(),
+        **moved,
+    )

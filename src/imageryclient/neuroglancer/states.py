@@ -8,6 +8,7 @@ of 64 bits, numbers of a pose are float64.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ from .views import UNTURNED, Kind, LayerView, View
 __all__ = ["parse_state"]
 
 _METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9, "pm": 1e-12, "Å": 1e-10, "angstrom": 1e-10}
+_POWER = re.compile(
+    r"emitGrayscale\(\s*pow\(\s*normalized\(\)\s*,\s*([0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)\s*\)\s*\)"
+)
 _KINDS: dict[str, Kind] = {
     "image": "image",
     "segmentation": "segmentation",
@@ -138,6 +142,7 @@ def _layer(layer: Mapping[str, Any], number: int) -> LayerView:
         saturation=_number(layer.get("saturation", 1.0), f"{where}.saturation"),
         hides_all=layer.get("ignoreNullVisibleSet", True) is False,
         contrast=_contrast(layer),
+        gamma=_gamma(layer.get("shader")),
         opacity=_number(layer.get("opacity", 0.5), f"{where}.opacity"),
         timestamp=None if timestamp in (None, "") else _seconds(timestamp, f"{where}.timestamp"),
     )
@@ -207,6 +212,12 @@ def _contrast(layer: Mapping[str, Any]) -> tuple[float, float] | None:
         if isinstance(span, list) and len(span) == 2 and all(isinstance(v, (int, float)) for v in span):
             return float(span[0]), float(span[1])
     return None
+
+
+def _gamma(shader: Any) -> float:
+    """Tell the power in a shader such as ours."""
+    found = _POWER.search(shader) if isinstance(shader, str) else None
+    return float(found[1]) if found and float(found[1]) > 0 else 1.0
 
 
 def _segments(items: Sequence[Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:

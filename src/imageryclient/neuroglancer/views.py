@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from ..errors import ArgumentError
 from ..geometry import Resolution
 from ..section import UNTURNED, Quaternion
+from .colors import segment_colors
 
-__all__ = ["UNTURNED", "Kind", "LayerView", "View"]
+__all__ = ["SHADER", "UNTURNED", "Kind", "LayerView", "View"]
 
 Kind = Literal["image", "segmentation", "annotation", "other"]
+SHADER = "#uicontrol invlerp normalized\nvoid main() {{ emitGrayscale(pow(normalized(), {gamma!r})); }}\n"
 _AXES = ("x", "y", "z")
 
 
@@ -51,6 +53,8 @@ class LayerView:
         True where no selected segment means none is shown.
     contrast : tuple of float or None
         What is black and what is white; the first exceeds the second where a picture is inverted.
+    gamma : float
+        The power to which a shader, as `to_state` writes it, raises the grey between black and white.
     opacity : float
         Of imagery.
     timestamp : float or None
@@ -73,6 +77,7 @@ class LayerView:
     saturation: float = 1.0
     hides_all: bool = False
     contrast: tuple[float, float] | None = None
+    gamma: float = 1.0
     opacity: float = 0.5
     timestamp: float | None = None
 
@@ -122,6 +127,32 @@ class View:
         shown = [layer for layer in of_kind if layer.shown]
         return shown[0] if shown else None
 
+    def painting(
+        self, ids: Sequence[int] = (), *, image_layer: str | None = None, segmentation_layer: str | None = None
+    ) -> dict[str, Any]:
+        """Give the options of `Cutout.overlay` with which a picture looks as this view does.
+
+        Parameters
+        ----------
+        ids : sequence of int
+            The ids in the picture; needed where the view shows colours paler, or fainter what is not selected.
+        image_layer, segmentation_layer : str, optional
+            Names of layers; by default the lowest shown one of each kind.
+
+        Examples
+        --------
+        >>> layer = LayerView("seg", "segmentation", (), colors={5: "#ff0000"}, color_seed=7)
+        >>> View((0.0, 0.0, 0.0), (4.0, 4.0, 40.0), 4.0, layers=(layer,)).painting()
+        {'palette': 'neuroglancer:7', 'alpha': 0.5, 'colors': {5: '#ff0000'}}
+        """
+        image, segmentation = self.layer("image", image_layer), self.layer("segmentation", segmentation_layer)
+        options = {} if segmentation is None else _segments_painted(segmentation, ids)
+        if image is not None and image.contrast is not None:
+            options["display_range"] = image.contrast
+        if image is not None and image.gamma != 1:
+            options["gamma"] = image.gamma
+        return options
+
     def to_state(self) -> dict[str, Any]:
         """Give the state, as JSON has it, in which a viewer of today shows this view.
 
@@ -143,6 +174,25 @@ class View:
         if chosen:
             state["selectedLayer"] = {"visible": False, "layer": chosen[0]}
         return state
+
+
+def _segments_painted(layer: LayerView, ids: Sequence[int]) -> dict[str, Any]:
+    chosen, faint = set(layer.segments), layer.unselected_alpha
+    alpha: Any = layer.selected_alpha
+    if not chosen and layer.hides_all:
+        alpha = faint
+    elif chosen and faint and not chosen.issuperset(ids):
+        alpha = {i: alpha if i in chosen else faint for i in ids}
+    seed = f":{layer.color_seed}" if layer.color_seed else ""
+    options: dict[str, Any] = {"palette": f"neuroglancer{seed}", "alpha": alpha}
+    colors: dict[int, Any] = dict(layer.colors)
+    if layer.saturation != 1:
+        own = segment_colors(ids, layer.color_seed, colors=colors, default=layer.default_color)
+        paler = np.rint(own * layer.saturation + 255 * (1 - layer.saturation)).astype(np.uint8)
+        colors = {i: "#" + color.tobytes().hex() for i, color in zip(ids, paler, strict=True)}
+    elif layer.default_color is not None:
+        options["default_color"] = layer.default_color
+    return options | ({"colors": colors} if colors else {})
 
 
 def _lengths(voxel_size: Resolution) -> dict[str, Any]:
@@ -169,6 +219,8 @@ def _layer_state(layer: LayerView, voxel_size: Resolution) -> dict[str, Any]:
         state["opacity"] = layer.opacity
         if layer.contrast is not None:
             state["shaderControls"] = {"normalized": {"range": list(layer.contrast)}}
+        if layer.gamma != 1:
+            state["shader"] = SHADER.format(gamma=layer.gamma)
     if layer.kind == "segmentation":
         state |= {
             "segments": [*map(str, layer.segments), *(f"!{i}" for i in layer.listed)],
