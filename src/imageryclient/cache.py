@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .cave.rootmemory import ROOTS
+from .forking import keep_free
 
 __all__ = ["ABSENT", "CACHE", "ByteCache", "Payload", "clear_cache"]
 
@@ -154,6 +155,7 @@ def _cost(payload: Payload) -> int:
 
 
 CACHE = ByteCache(limit=256 * 2**20)
+keep_free(CACHE._lock)
 
 
 def clear_cache() -> None:

@@ -257,6 +257,12 @@ class Dataset:
         """Give the moment of the CAVEclient's version, as it is now; None where there is none."""
         return None if self._datastack is None else self._datastack.moment()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Arguments without the token or the CAVEclient: another process finds a token as any does.
+        from .recipe import recipe_of
+
+        return recipe_of(self).make, ()
+
     def __repr__(self) -> str:
         sources = ", ".join(f"{name} {self._layers.source(name)}" for name in self._layers.names)
         return f"<ImageryClient: {sources}>"

@@ -10,6 +10,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from ..forking import keep_free
 from ..ids import Ids
 
 __all__ = ["ROOTS", "RootMemory"]
@@ -78,3 +79,4 @@ class RootMemory:
 
 
 ROOTS = RootMemory(limit=4_000_000)  # 64 MB
+keep_free(ROOTS._lock)

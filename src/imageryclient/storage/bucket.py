@@ -25,6 +25,7 @@ from functools import lru_cache
 from ..cache import ABSENT, Payload
 from ..cachefolder import CacheFolder
 from ..errors import AccessError
+from ..forking import drop_in_child
 from .address import Bucket
 from .base import Patience, Span, walk_key
 from .network import authorities
@@ -87,6 +88,9 @@ class BucketStore(RemoteStore):
 @lru_cache(maxsize=64)
 def _access(bucket: Bucket, patience: Patience, trusted: tuple[str, ...]) -> _Access:
     return _Access(bucket, patience)
+
+
+drop_in_child(_access.cache_clear)
 
 
 class _Access:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cache import ABSENT, Payload
 from ..cloudpath import file_path
+from ..forking import note_threads, threads_are_lost
 from .base import read_span, walk_key
 from .failures import explained
 
@@ -59,12 +61,12 @@ class FolderStore:
     def forget(self, key: str, span: tuple[int, int] | None = None) -> None:
         """Do nothing, as nothing is kept."""
 
-    def _ask(self, key: str, call: Callable[[LocalStore, str], bytes], suffix: str = "") -> bytes | None:
+    def _ask(self, key: str, call: Callable[[Any, str], bytes], suffix: str = "") -> bytes | None:
         folder, path = self._locate(key)
         if not folder.is_dir():
             return None
         try:
-            return call(_local_store(str(folder)), path + suffix)
+            return call(_reader(folder), path + suffix)
         except FileNotFoundError:
             return None
         except Exception as error:
@@ -80,6 +82,45 @@ class FolderStore:
 
     def __repr__(self) -> str:
         return f"FolderStore({self.url!r})"
+
+
+def _reader(folder: Path) -> LocalStore | _PlainFolder:
+    if threads_are_lost():
+        return _PlainFolder(folder)
+    note_threads()
+    return _local_store(str(folder))
+
+
+class _PlainFolder:
+    """What is used of obstore's LocalStore, without its threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, path: str, *, options: dict[str, Any] | None = None) -> _Found:
+        """Read a file, or its last bytes."""
+        last = None if options is None else options["range"]["suffix"]
+        return _Found(self._read(path, -last if last else 0))
+
+    def get_range(self, path: str, *, start: int, end: int) -> bytes:
+        """Read some bytes of a file."""
+        return self._read(path, start, end - start)
+
+    def _read(self, path: str, start: int, length: int = -1) -> bytes:
+        try:
+            with open(self._folder / path, "rb") as file:
+                file.seek(max(0, start + file.seek(0, os.SEEK_END)) if start < 0 else start)
+                return file.read(length)
+        except IsADirectoryError:
+            raise FileNotFoundError(path) from None
+
+
+class _Found(NamedTuple):
+    data: bytes
+
+    def bytes(self) -> bytes:
+        """Give them, as obstore's answers do."""
+        return self.data
 
 
 @lru_cache(maxsize=64)

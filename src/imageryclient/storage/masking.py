@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from urllib.parse import quote
 
+from ..forking import keep_free
+
 __all__ = ["keep_secret", "masked"]
 
 _SHORTEST = 4  # a secret of fewer letters would be found in any text
 _lock = threading.Lock()
+keep_free(_lock)
 _secrets: set[str] = set()
 
 

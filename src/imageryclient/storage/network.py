@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ..errors import StorageError
+from ..forking import drop_in_child
 from .base import Patience
 from .masking import keep_secret
 
@@ -138,6 +139,9 @@ def _pool(proxy: str, bundles: tuple[str, ...] | None) -> PoolManager:
     return ProxyManager(
         where, maxsize=_CONNECTIONS, proxy_headers=headers, ssl_context=context, proxy_ssl_context=context
     )
+
+
+drop_in_child(_pool.cache_clear)  # two processes must not read from one connection
 
 
 def _context(bundles: tuple[str, ...]) -> ssl.SSLContext:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..cache import ABSENT, CACHE, Payload
 from ..errors import ImageryError, StorageError
+from ..forking import note_threads, threads_are_lost
 from . import direct
 from .base import BrokenAnswerError, Patience, Span, read_span
 from .failures import asked_elsewhere, broke_off, explained, is_unsized, no_ranges, says_absent, status_of
@@ -88,10 +89,13 @@ class Transfer:
         StorageError, StorageTimeoutError, DamagedDataError
             If the server fails, hangs, or breaks off.
         """
+        self._check_process(place)
         waited = 0.0
         for last in (False, False, True):
             try:
-                return self._direct_read(path, span, place) if self._direct else self._read(path, span, place)
+                if self._direct or threads_are_lost():
+                    return self._direct_read(path, span, place)
+                return self._read(path, span, place)
             except StorageError as error:
                 if last or error.status not in _BUSY or self._headers is None:
                     raise
@@ -144,6 +148,16 @@ class Transfer:
             else:
                 log.debug("the answer for %s broke off; trying again", place)
                 time.sleep(pauses.pop(0))
+
+    def _check_process(self, place: str) -> None:
+        if not threads_are_lost():
+            note_threads()
+        elif self._headers is None:
+            raise StorageError(
+                f"{place}: this process was forked from one that had read before, and cannot sign requests to "
+                f"{self.server}: start processes with multiprocessing's 'spawn' or 'forkserver' "
+                "(of a DataLoader, multiprocessing_context=), or before the first read"
+            )
 
     def _ask(self, path: str, span: Span) -> Payload:
         if span is not None:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..cache import Payload
 from ..cachefolder import CacheFolder
+from ..forking import drop_in_child, keep_free
 from .base import Patience, Span, walk_key
 from .masking import keep_secret
 from .network import authorities, client_options, retry_config
@@ -17,6 +18,7 @@ from .transfer import Transfer
 __all__ = ["WebStore", "open_web"]
 
 _opening = threading.Lock()
+keep_free(_opening)
 
 # Google sends files that are stored compressed decompressed, and of a length not said beforehand, to clients that do
 # not say they take gzip. Others compress on the way where a client does say so, and then do not tell the length.
@@ -84,6 +86,9 @@ def _opened(server: str, token: str | None, patience: Patience, suffixes: bool, 
     options = client_options(server, patience, headers, alone=True)
     store = HTTPStore.from_url(server, client_options=options, retry_config=retry_config(patience))
     return Transfer(store, server, patience, _cure(token), headers, suffixes=suffixes)
+
+
+drop_in_child(_opened.cache_clear)
 
 
 def _cure(token: str | None) -> str:
