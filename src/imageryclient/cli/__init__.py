@@ -9,6 +9,7 @@ import click
 from .._version import __version__
 from ..errors import ImageryError
 from .about import info
+from .bulk import bulk
 from .cutting import cutout, link, redo
 from .serving import demo, serve
 
@@ -37,5 +38,5 @@ def main() -> None:
     """
 
 
-for _command in (cutout, link, redo, info, demo, serve):
+for _command in (cutout, link, redo, bulk, info, demo, serve):
     main.add_command(_command)

@@ -30,6 +30,7 @@ __all__ = ["cutout", "link", "redo"]
 @click.option("--follow", is_flag=True, help="For ids out of date, those that have their voxels at the moment.")
 @click.option("--supervoxels", is_flag=True, help="Ids of supervoxels in place of objects.")
 @click.option("--timestamp", metavar="TIME", help="Moment, such as 2024-05-01T12:00:00Z; else the version's or now.")
+@click.option("--plane", type=click.Choice(["xy", "xz", "yz"]), help="Which sections a picture shows.")
 @with_painting
 def cutout(
     datastack: str | None,
@@ -49,6 +50,7 @@ def cutout(
     follow: bool,
     supervoxels: bool,
     timestamp: str | None,
+    plane: str | None,
     painting: Painting,
 ) -> None:
     """Cut out a place and write its picture or its arrays.
@@ -84,7 +86,7 @@ def cutout(
     when: dict[str, Any] = {"root_ids": wanted, "timestamp": timestamp, "follow": follow}
     with shown_progress():
         cut = client.cutout(**where, units=units, resolution=resolution, **when)
-    painting.save(cut)
+    painting.save(cut, **({} if plane is None else {"plane": plane}))
 
 
 @click.command()
