@@ -17,6 +17,7 @@ from imageryclient.coverage import Coverage
 from imageryclient.cutout import Cutout
 from imageryclient.errors import ArgumentError, NotFoundError
 from imageryclient.geometry import Box
+from imageryclient.painting.options import PAINTED
 
 AT = (8.0, 8.0, 40.0)
 MOMENT = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -112,7 +113,7 @@ def test_the_overlay_of_a_section_is_that_of_composite_overlay() -> None:
 def test_the_overlay_of_a_stack_is_a_list() -> None:
     cut = made((12, 9, 4), colors=True)
     pictures = cut.overlay(outline=True, width=1)
-    expected = ic.composite_overlay(cut.masks, imagery=cut.image, outline=True, width=1, palette="steady")
+    expected = ic.composite_overlay(cut.masks, imagery=cut.image, outline=True, **{**PAINTED, "width": 1})
     assert len(pictures) == 4
     assert all(np.array_equal(pixels(a), pixels(b)) for a, b in zip(pictures, expected, strict=True))
 

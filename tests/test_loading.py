@@ -33,6 +33,7 @@ from imageryclient.errors import (
 )
 from imageryclient.files.loading import read_record
 from imageryclient.geometry import Box
+from imageryclient.painting.options import PAINTED
 from imageryclient.viewer import read_view
 
 AT = (8.0, 8.0, 40.0)
@@ -164,7 +165,7 @@ def test_a_png_says_what_it_is_to_every_program(tmp_path: Path) -> None:
     assert text["Software"] == f"imageryclient {ic.__version__}"
     assert text["Description"] == cut.record().describe()
     record = read_record(file)
-    assert record.painting == {"palette": "steady", "colors": {BIG: "red"}, "alpha": 0.5, "plane": "xy"}
+    assert record.painting == {**PAINTED, "colors": {BIG: "red"}, "alpha": 0.5, "plane": "xy"}
     assert (record.root_ids, record.bounds, record.mips) == ((BIG,), box, cut.mips)
     view = read_view(record.link)
     segmentation = view.layer("segmentation")
@@ -183,7 +184,7 @@ def test_folders_have_no_link_and_last(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     again, options = ic.redo("figure.png")
     assert np.array_equal(again.image, cut.image)
-    assert options == {"palette": "steady"}
+    assert options == PAINTED
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def test_a_figure_of_vectors_is_made_again(
     running = server()
     cut = connect(running).cutout(datastack.middle, (40, 30))
     (file,) = cut.save(tmp_path / name, smooth=False, alpha=0.5, outline=True)
-    assert read_record(file).painting == {"palette": "steady", "smooth": False, "alpha": 0.5, "outline": True}
+    assert read_record(file).painting == {**PAINTED, "smooth": False, "alpha": 0.5, "outline": True}
     run("redo", file, "-o", tmp_path / f"again-{name}", "--token", running.token)
     assert (tmp_path / f"again-{name}").read_bytes() == file.read_bytes()
     run("redo", file, "-o", tmp_path / "again.png", "--token", running.token)
@@ -236,7 +237,7 @@ def test_what_was_asked_for_is_asked_for_again(datastack: Any, server: Any, conn
         assert cut.root_ids == (tuple(chosen) if root_ids else None)
         (file,) = cut.save(tmp_path / "place.npz")
         again, options = ic.redo(file, auth_token=running.token)
-        assert options == {"palette": "steady"}
+        assert options == PAINTED
         assert same(again, cut)
     stack = cut.save(tmp_path / "stack.ome.tif")
     run("redo", stack[1], "--token", running.token)
@@ -356,7 +357,7 @@ def test_options_a_file_cannot_hold_are_missed(datastack: Any, tmp_path: Path) -
     (file,) = cut.save(tmp_path / "figure.png", palette=Palette(["red", "blue"] * 50))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert ic.redo(file)[1] == {"palette": ["red", "blue"] * 50}
+        assert ic.redo(file)[1] == {**PAINTED, "palette": ["red", "blue"] * 50}
     record = cut.record(colors=iter("ab"))
     info = PngImagePlugin.PngInfo()
     info.add_itxt("imageryclient", record.to_json())
@@ -406,7 +407,7 @@ def test_a_section_comes_back_and_is_made_again(datastack: Any, server: Any, con
         assert (again.section, again.mips, again.timestamp) == (cut.section, cut.mips, cut.timestamp)
         run("redo", file, "-o", tmp_path / f"again_{name}", "--token", running.token)
         if name != "a.npz":
-            assert painting == options
+            assert painting == {**PAINTED, **options}
             assert (tmp_path / f"again_{name}").read_bytes() == file.read_bytes()
     opened = ic.load_cutout(tmp_path / "a.npz")
     assert isinstance(opened, ic.SectionCutout)

@@ -22,6 +22,7 @@ from imageryclient.files.loading import read_record
 from imageryclient.files.movies import save_movie
 from imageryclient.files.turns import save_turn
 from imageryclient.geometry import Box
+from imageryclient.painting.options import PAINTED
 
 av = pytest.importorskip("av")
 
@@ -254,7 +255,7 @@ def test_a_movie_of_a_cutout_is_made_again(
     cut = connect(running).cutout(datastack.middle, (41, 30, 3))
     assert cut.save(tmp_path / f"sweep.{kind}", fps=5, alpha=0.5) == [tmp_path / f"sweep.{kind}"]
     record = read_record(tmp_path / f"sweep.{kind}")
-    assert record.painting == {"palette": "steady", "fps": 5, "alpha": 0.5}
+    assert record.painting == {**PAINTED, "fps": 5, "alpha": 0.5}
     assert (record.bounds, record.sources) == (cut.bounds, cut.sources)
     again, options = ic.redo(tmp_path / f"sweep.{kind}", auth_token=running.token)
     assert np.array_equal(again.segmentation, cut.segmentation)

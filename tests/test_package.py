@@ -14,16 +14,18 @@ ROOT = Path(ic.__file__).parent
 MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.rglob("*.py"))
 ROOMS = [m for m in MODULES if m not in ("_version", "__main__", "__init__")]
 PURE = (
-    "errors", "geometry", "scales", "coverage", "place", "section", "points", "ids", "moment", "cloudpath",
-    "refusals", "arrays", "precomputed", "zarr", "compact", "masks", "notebook", "changes",
+    "errors", "geometry", "resampling", "scales", "coverage", "place", "section", "turning", "points", "ids", "moment",
+    "cloudpath", "refusals", "forking", "arrays", "precomputed", "zarr", "compact", "masks", "notebook", "changes",
     "painting", "files", "neuroglancer", "cave.lineage", "cave.node_ids",
+    "measuring", "bulk.places", "bulk.grouping", "bulk.failures", "bulk.progress",
 )  # fmt: skip
 NETWORKED = (
     "storage", "cache", "cachefolder", "pools", "progress", "cave", "volumes", "layers", "reading", "absence",
     "dataset", "lookups", "whereabouts", "cutouts", "cutout", "sampling", "sections", "sectioncutout",
-    "files.saving", "files.loading", "client", "viewer", "cli", "demo",
+    "files.saving", "files.loading", "files.turns", "neuroglancer.localviewer", "manyplaces", "client", "viewer",
+    "cli", "demo", "bulk", "recipe", "lazy", "training",
 )  # fmt: skip
-PICTURES = ("painting", "files", "files.saving", "files.loading")
+PICTURES = ("painting", "files", "files.saving", "files.loading", "files.turns")
 READING = (*NETWORKED[: NETWORKED.index("dataset") + 1], "precomputed", "zarr", "arrays")
 
 

@@ -487,7 +487,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 def test_a_browser_paints_the_overlay(tmp_path: pathlib.Path) -> None:
     cut = made()
     options = [{"palette": "husl", "smooth": True, "zoom": ZOOM, **look} for look in LOOKS.values()]
-    documents = [sheet_figures(cut.sheets("xy"), **some)[0].document(".svg") for some in options]
+    documents = [sheet_figures(cut.sheets("xy"), **cut._painting(some))[0].document(".svg") for some in options]
     shown = painted(documents, (90 * ZOOM, 70 * ZOOM), tmp_path)
     for name, some, pixels in zip(LOOKS, options, shown, strict=True):
         expected = np.asarray(cut.overlay(plane="xy", **some).convert("RGB")).astype(int)

@@ -12,6 +12,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .arrays.source import ArraySource
+    from .bulk.failures import FailedPlace
     from .cache import clear_cache
     from .changes import Changes
     from .client import ImageryClient
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
     from .files.loading import load_cutout, redo
     from .geometry import Box, bounds_from_center
     from .masks import SegmentationMasks, segmentation_masks
+    from .measuring import contact_areas, measure, nearest_distance
     from .painting.color import discrete_colors
     from .painting.figure import stack_images
+    from .painting.labels import Labels
+    from .painting.legend import Legend
+    from .painting.marks import Lines, Points
+    from .painting.notes import Arrow, Text
     from .painting.overlay import composite_overlay
     from .painting.scalebar import scale_bar
     from .section import Section
@@ -31,22 +37,32 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArraySource",
+    "Arrow",
     "Box",
     "Changes",
     "Coverage",
     "Cutout",
+    "FailedPlace",
     "ImageryClient",
+    "Labels",
+    "Legend",
+    "Lines",
+    "Points",
     "Section",
     "SectionCutout",
     "SegmentationMasks",
+    "Text",
     "__version__",
     "bounds_from_center",
     "clear_cache",
     "composite_overlay",
+    "contact_areas",
     "discrete_colors",
     "errors",
     "from_neuroglancer",
     "load_cutout",
+    "measure",
+    "nearest_distance",
     "open_volume",
     "redo",
     "scale_bar",
@@ -56,20 +72,30 @@ __all__ = [
 
 _HOMES = {
     "ArraySource": "arrays.source",
+    "Arrow": "painting.notes",
     "Box": "geometry",
     "Changes": "changes",
     "Coverage": "coverage",
     "Cutout": "cutout",
+    "FailedPlace": "bulk.failures",
     "ImageryClient": "client",
+    "Labels": "painting.labels",
+    "Legend": "painting.legend",
+    "Lines": "painting.marks",
+    "Points": "painting.marks",
     "Section": "section",
     "SectionCutout": "sectioncutout",
     "SegmentationMasks": "masks",
+    "Text": "painting.notes",
     "bounds_from_center": "geometry",
     "clear_cache": "cache",
     "composite_overlay": "painting.overlay",
+    "contact_areas": "measuring",
     "discrete_colors": "painting.color",
     "from_neuroglancer": "viewer",
     "load_cutout": "files.loading",
+    "measure": "measuring",
+    "nearest_distance": "measuring",
     "open_volume": "volumes",
     "redo": "files.loading",
     "scale_bar": "painting.scalebar",

@@ -8,13 +8,13 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from .layers import Mip
+from .manyplaces import ManyPlaces
 from .reading import Missing
-from .sections import Sections
 
 __all__ = ["ImageryClient"]
 
 
-class ImageryClient(Sections):
+class ImageryClient(ManyPlaces):
     """Aligned cutouts of imagery and segmentation.
 
     Name the data by a CAVEclient, by source strings, or by both; a source string given here goes before the

@@ -18,6 +18,7 @@ from .coverage import Coverage
 from .errors import ArgumentError, ImageryError
 from .files.record import AskedIds, Record, lasting
 from .geometry import Box, Resolution, as_resolution, format_resolution
+from .painting.options import PAINTED, options_over
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -78,7 +79,7 @@ class Cutout:
     sources: Mapping[str, str] = field(default_factory=dict)
     mips: Mapping[str, int] = field(default_factory=dict)
     root_ids: AskedIds = "all"
-    painting: Mapping[str, Any] = field(default_factory=lambda: {"palette": "steady"})
+    painting: Mapping[str, Any] = field(default_factory=lambda: dict(PAINTED))
 
     @property
     def resolution(self) -> Resolution:
@@ -227,8 +228,6 @@ class Cutout:
 
     def _painting(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Give the options of a picture: those given, over the cutout's own."""
-        from .painting.shared import options_over
-
         return options_over(self.painting, options)
 
     def save(self, path: str | PathLike[str], **options: Any) -> list[Path]:
@@ -300,11 +299,10 @@ class Cutout:
         from .neuroglancer.looks import look_of
         from .neuroglancer.showing import layer_views
         from .neuroglancer.views import View
-        from .painting.shared import options_over
 
         seen = {name: at for name, at in self.sources.items() if name == "imagery" or self.segmentation is not None}
         ids = [] if self.segmentation is None else self.masks.ids.tolist()
-        look = None if painting is None else look_of(options_over(self.painting, painting), ids, self.image)
+        look = None if painting is None else look_of(self._painting(painting), ids, self.image)
         shown = ids if root_ids is None and "segmentation" in seen else root_ids
         layers = layer_views(seen, shown, self.timestamp, look)
         ends = zip(self.bounds.start, self.bounds.stop, self.resolution, strict=True)
@@ -367,8 +365,6 @@ class Cutout:
         **painting
             As for `overlay`.
         """
-        from .painting.shared import options_over
-
         return Record(
             place=self.bounds,
             sources={name: lasting(source) for name, source in self.sources.items()},
@@ -376,7 +372,7 @@ class Cutout:
             root_ids=self.root_ids,
             timestamp=self.timestamp,
             coverage=dict(self.coverage),
-            painting=options_over(self.painting, painting),
+            painting=self._painting(painting),
             link=self._link(painting or None),
         )
 

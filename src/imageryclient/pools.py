@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from . import progress
 
-__all__ = ["MAX_IN_FLIGHT", "decode_pool", "fetch_pool", "pipelined", "together"]
+__all__ = ["MAX_IN_FLIGHT", "cut_pool", "decode_pool", "fetch_pool", "pipelined", "together"]
 
 MAX_IN_FLIGHT = 32
 T = TypeVar("T")
@@ -34,6 +34,15 @@ def decode_pool(what: Literal["imagery", "labels"] = "imagery") -> ThreadPoolExe
     Labels have threads of their own: they lead to a request for roots, and must not queue behind imagery.
     """
     return ThreadPoolExecutor(_DECODERS, thread_name_prefix=f"imageryclient-{what}")
+
+
+@lru_cache(maxsize=4)
+def cut_pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that put cutouts of many places together, so many of them.
+
+    They last: memory that ever new threads take and give back lies scattered, and a process that makes them grows.
+    """
+    return ThreadPoolExecutor(threads, thread_name_prefix="imageryclient-cut")
 
 
 def together(*calls: Callable[[], Any]) -> list[Any]:
@@ -130,6 +139,7 @@ def _forget_pools() -> None:
     """Let a forked child make threads of its own, as its parent's do not live in it."""
     fetch_pool.cache_clear()
     decode_pool.cache_clear()
+    cut_pool.cache_clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -21,6 +21,7 @@ from .geometry import Resolution, as_resolution, format_resolution
 from .moment import format_moment
 from .neuroglancer.links import DEFAULT_SITE, make_link
 from .neuroglancer.placement import Placement
+from .painting.options import PAINTED, options_over
 from .section import Section
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class SectionCutout:
     mips: Mapping[str, int] = field(default_factory=dict)
     placements: Mapping[str, Placement] = field(default_factory=dict)
     root_ids: AskedIds = "all"
-    painting: Mapping[str, Any] = field(default_factory=lambda: {"palette": "steady"})
+    painting: Mapping[str, Any] = field(default_factory=lambda: dict(PAINTED))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -135,8 +136,6 @@ class SectionCutout:
 
     def _painting(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Give the options of a picture: those given, over the section's own."""
-        from .painting.shared import options_over
-
         return options_over(self.painting, options)
 
     def save(self, path: str | PathLike[str], **options: Any) -> list[Path]:
@@ -182,10 +181,9 @@ class SectionCutout:
         from .neuroglancer.looks import look_of
         from .neuroglancer.showing import layer_views
         from .neuroglancer.views import View
-        from .painting.shared import options_over
 
         ids = [] if self.segmentation is None else self.masks.ids.tolist()
-        look = None if painting is None else look_of(options_over(self.painting, painting), ids, self.image)
+        look = None if painting is None else look_of(self._painting(painting), ids, self.image)
         shown = ids if root_ids is None and self.segmentation is not None else root_ids
         layers = layer_views(self.sources, shown, self.timestamp, look, self.placements)
         voxel_size = self.resolution if resolution is None else as_resolution(resolution)
@@ -212,8 +210,6 @@ class SectionCutout:
 
     def record(self, **painting: Any) -> Record:
         """Give what the arrays are, and how a picture of them is painted, as `Cutout.record`."""
-        from .painting.shared import options_over
-
         return Record(
             place=self.section,
             sources={name: lasting(source) for name, source in self.sources.items()},
@@ -223,7 +219,7 @@ class SectionCutout:
             shares={name: coverage.fraction for name, coverage in self.coverage.items()},
             placements=dict(self.placements),
             resolution=self.resolution,
-            painting=options_over(self.painting, painting),
+            painting=self._painting(painting),
             link=self._link(painting or None),
         )
 

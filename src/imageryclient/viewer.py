@@ -23,6 +23,7 @@ from .neuroglancer.links import parse_link
 from .neuroglancer.placement import Placement
 from .neuroglancer.states import parse_state
 from .neuroglancer.views import LayerView, View
+from .painting.options import PAINTED
 from .painting.planes import Plane
 from .sampling import finest_needed
 from .section import Panel, Section
@@ -179,7 +180,7 @@ def _as_shown(
     each = cut.segmentation is not None and layer is not None and (layer.saturation != 1 or layer.unselected_alpha)
     ids = cut.masks.ids.tolist() if each else ()
     painting = view.painting(ids, image_layer=image_layer, segmentation_layer=segmentation_layer)
-    return replace(cut, painting=painting)
+    return replace(cut, painting={**PAINTED, **painting})
 
 
 def _section(view: View, size: ArrayLike, plane: Plane | None) -> Section:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ImageryError, MissingExtraError
-from ..painting.shared import options_over
 from ..section import Section
 from ..sectioncutout import SectionCutout
 from .looks import look_of
@@ -63,7 +62,7 @@ def open_viewer(
         If neuroglancer is not installed.
     """
     neuroglancer = _package()
-    given = options_over(cut.painting, painting)
+    given = cut._painting(painting)
     view = replace(cut, sources=_reachable(cut.sources))._view(given, resolution, root_ids)
     ids = [] if cut.segmentation is None else cut.masks.ids.tolist()
     look = look_of(given, ids, cut.image)

@@ -120,7 +120,7 @@ def bar_group(
     corners = ((left, float(top)), (right, float(top)), (right, float(bottom)), (left, float(bottom)))
     parts: list[Path | Words] = [Path(corners, closed=True, fill=ink)]
     if label:
-        font = font_size or max(9, round(0.045 * min(size)))
+        font = font_size or max(11, round(0.045 * min(size)))
         half, high = text_width(bar.label, font) / 2, CAPITALS * font
         x = min(max(left + bar.pixels / 2, margin + half), width - margin - half)
         gap = thick + _GAP * font

@@ -8,13 +8,10 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from .display import Shades
-from .style import colors_for, inks_for
+from .options import COLORING, SHADING
+from .style import among, colors_for
 
-__all__ = ["COLORING", "SHADING", "options_over", "painted_colors", "shared_options"]
-
-COLORING = ("colors", "palette", "h", "l", "s", "default_color")  # options that give colours
-SHADING = ("display_range", "percentiles", "gamma")
-_INKING = (*COLORING, "alpha", "outline", "fill", "highlight", "rest")
+__all__ = ["painted_colors", "shared_options"]
 
 
 def shared_options(image: ArrayLike | None, ids: Sequence[int], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,32 +52,15 @@ def shared_options(image: ArrayLike | None, ids: Sequence[int], options: Mapping
     return shared
 
 
-def options_over(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give options of a picture, and in their place those given; a palette takes the place of colours, too.
-
-    Examples
-    --------
-    >>> options_over({"colors": {5: "red"}, "alpha": 0.5}, {"palette": "tab10"})
-    {'alpha': 0.5, 'palette': 'tab10'}
-    >>> options_over({"palette": "steady"}, {"colors": {5: "red"}})  # the others keep their palette
-    {'palette': 'steady', 'colors': {5: 'red'}}
-    """
-    gone = set()
-    if any(name in given for name in COLORING):
-        gone |= {"colors", "default_color"}
-    if any(name in given for name in SHADING):
-        gone |= set(SHADING)
-    return {name: value for name, value in own.items() if name not in gone} | dict(given)
-
-
 def painted_colors(ids: Sequence[int], options: Mapping[str, Any]) -> dict[int, tuple[int, int, int]]:
-    """Give the colour, (r, g, b) from 0 to 255, that each id is painted in, grey where others are highlighted.
+    """Give the colour, (r, g, b) from 0 to 255, that each id is painted in; where some are highlighted, of them alone.
 
     Examples
     --------
     >>> painted_colors([7, 9], {"colors": ["red", "blue"], "highlight": 7})
-    {7: (255, 0, 0), 9: (150, 150, 150)}
+    {7: (255, 0, 0)}
     """
-    inks = inks_for(ids, **{name: options[name] for name in _INKING if name in options})
-    rgb = inks.line if options.get("outline") else inks.area
-    return {key: (int(r), int(g), int(b)) for key, (r, g, b, _) in zip(ids, rgb, strict=True)}
+    rgb = colors_for(ids, **{name: options[name] for name in COLORING if name in options}).tolist()
+    chosen = options.get("highlight")
+    seen = [True] * len(ids) if chosen is None else among(ids, chosen).tolist()
+    return {key: (r, g, b) for key, (r, g, b), kept in zip(ids, rgb, seen, strict=True) if kept}

@@ -19,7 +19,7 @@ from .color import palette_colors, rgb_bytes, rgba_bytes
 from .outline import Side
 from .steady import is_steady, steady_colors
 
-__all__ = ["ALPHA", "REST", "Dash", "Inks", "LineSide", "Opacity", "Style", "colors_for", "inks_for"]
+__all__ = ["ALPHA", "REST", "Dash", "Inks", "LineSide", "Opacity", "Style", "among", "colors_for", "inks_for"]
 
 ALPHA = 0.2  # of what a mapping does not name
 REST = 0.3  # of their opacity that others keep when some are highlighted
@@ -87,7 +87,7 @@ def inks_for(
     rgb = colors_for(keys, colors, palette, h, l, s, default_color=default_color)
     shares = np.ones(len(keys))
     if highlight is not None:
-        others = ~_among(keys, highlight)
+        others = ~among(keys, highlight)
         shares[others] = rest
         rgb[others] = _GREY
     none = np.zeros(len(keys))
@@ -327,8 +327,14 @@ def _with_opacity(rgb: NDArray[np.uint8], opacity: NDArray[np.float64]) -> NDArr
     return rgba
 
 
-def _among(keys: Sequence[Any], chosen: Any) -> NDArray[np.bool_]:
-    """Tell which keys are chosen: one of them or many."""
+def among(keys: Sequence[Any], chosen: Any) -> NDArray[np.bool_]:
+    """Tell which keys are chosen: one of them or many.
+
+    Examples
+    --------
+    >>> among([5, 7, 9], ["7"]).tolist()
+    [False, True, False]
+    """
     if isinstance(chosen, str) or not isinstance(chosen, Iterable):
         chosen = [chosen]
     named = _by_key(keys, dict.fromkeys(chosen))

@@ -8,13 +8,14 @@ https://github.com/google/neuroglancer/blob/master/src/datasource/precomputed/vo
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from ..geometry import Box, IntTriple
 from ..scales import Scale
 
-__all__ = ["Chunk", "chunk_id", "chunk_key", "chunks_covering"]
+__all__ = ["Chunk", "around", "chunk_id", "chunk_key", "chunks_covering"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,20 @@ def chunks_covering(scale: Scale, box: Box) -> list[Chunk]:
     last = [(b - 1 - o) // c for b, o, c in zip(inside.stop, origin, size, strict=True)]
     x, y, z = (range(a, b + 1) for a, b in zip(first, last, strict=True))
     return [_chunk(scale, (i, j, k)) for k in z for j in y for i in x]
+
+
+def around(boxes: Sequence[Box]) -> Box:
+    """Give the smallest box that holds all of these, which lie on one grid; one at least.
+
+    Examples
+    --------
+    >>> at = (4.0, 4.0, 40.0)
+    >>> around([Box((0, 5, 0), (2, 6, 1), at), Box((1, 0, 0), (3, 1, 1), at)])
+    Box(start=(0, 0, 0), stop=(3, 6, 1), resolution=(4.0, 4.0, 40.0))
+    """
+    start = tuple(map(min, zip(*(box.start for box in boxes), strict=True)))
+    stop = tuple(map(max, zip(*(box.stop for box in boxes), strict=True)))
+    return Box(cast(IntTriple, start), cast(IntTriple, stop), boxes[0].resolution)
 
 
 def chunk_key(scale: Scale, chunk: Chunk) -> str:

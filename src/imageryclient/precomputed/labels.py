@@ -44,6 +44,28 @@ class _Slab(NamedTuple):
     columns: slice
     z: slice
 
+    def cropped(self, x: slice, y: slice, z: slice) -> _Slab:
+        """Give what a part of the box takes from this, which must be something."""
+        by, bx = self.block
+        low, high = max(self.z.start, z.start), min(self.z.stop, z.stop)
+        blocks_y, rows = _within(self.rows.start + y.start, self.rows.start + y.stop, by)
+        blocks_x, columns = _within(self.columns.start + x.start, self.columns.start + x.stop, bx)
+        return self._replace(
+            positions=self.positions[low - self.z.start : high - self.z.start, y, x],
+            firsts=self.firsts[blocks_y, blocks_x],
+            rows=rows,
+            columns=columns,
+            z=slice(low - z.start, high - z.start),
+        )
+
+    def detached(self) -> _Slab:
+        """Give a copy, without the labels before and after those that are used."""
+        start = int(self.firsts.min())
+        stop = int(self.firsts.max()) + int(self.positions.max()) + 1
+        return self._replace(
+            positions=self.positions.copy(), firsts=self.firsts - start, labels=self.labels[start:stop].copy()
+        )
+
 
 class _Room(NamedTuple):
     """Where labels of a few rows are looked up, before they are copied to where they belong."""
@@ -111,6 +133,36 @@ class TouchedLabels:
             else:
                 own = labels.take(np.searchsorted(self.ids, slab.labels))
             _look_up(own, slab, out.T[slab.z], room)
+
+    def renamed(self, old: NDArray[np.uint64], new: NDArray[np.uint64]) -> TouchedLabels:
+        """Give the same box with labels replaced once for all: `old`, sorted and with all of `ids`, by `new`."""
+        labels = _replaced(self.ids, old, new)
+        slabs = (slab._replace(labels=labels.take(np.searchsorted(self.ids, slab.labels))) for slab in self._slabs)
+        return TouchedLabels(distinct(labels), self.shape, tuple(slabs))
+
+    def cropped(self, part: tuple[slice, slice, slice]) -> TouchedLabels:
+        """Give a part of the box, as slices along x, y and z; it shares the memory, and `ids` are those of the whole.
+
+        Examples
+        --------
+        >>> at = (8.0, 8.0, 40.0)
+        >>> box = Box((0, 0, 0), (2, 1, 1), at)
+        >>> scale = Scale(0, "8_8_40", at, box, (2, 1, 1), "compressed_segmentation", (2, 1, 1), None)
+        >>> data = np.array([1, 2 | 1 << 24, 6, 7, 0, 9, 0, 0b10], dtype="<u4").tobytes()
+        >>> info = Info("segmentation", np.dtype("uint64"), 1, (scale,))
+        >>> touched = EncodedLabels.parse(data, Chunk((0, 0, 0), box), scale, info).touched(box)
+        >>> out = np.zeros((1, 1, 1), dtype=np.uint64, order="F")
+        >>> touched.cropped((slice(1, 2), slice(0, 1), slice(0, 1))).write(out)
+        >>> out.ravel().tolist()
+        [9]
+        """
+        x, y, z = part
+        slabs = tuple(slab.cropped(x, y, z) for slab in self._slabs if slab.z.start < z.stop and z.start < slab.z.stop)
+        return TouchedLabels(self.ids, (x.stop - x.start, y.stop - y.start, z.stop - z.start), slabs)
+
+    def detached(self) -> TouchedLabels:
+        """Give the same labels in memory of their own, as little as they take; for a part of a larger box."""
+        return TouchedLabels(self.ids, self.shape, tuple(slab.detached() for slab in self._slabs))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -353,6 +405,12 @@ def _planes(positions: NDArray[Any], rows: slice, columns: slice) -> NDArray[Any
     moved = positions.view(row)[..., 0].transpose(2, 0, 3, 1).reshape(depth, blocks_y * by, blocks_x)
     dense = np.ascontiguousarray(moved).view(positions.dtype)
     return np.ascontiguousarray(dense[:, rows, columns])
+
+
+def _within(start: int, stop: int, block: int) -> tuple[slice, slice]:
+    """Give the blocks that a span touches, and where it lies in them."""
+    first = start // block
+    return slice(first, -(-stop // block)), slice(start - first * block, stop - first * block)
 
 
 def _look_up(labels: NDArray[Any], slab: _Slab, out: NDArray[Any], room: _Room) -> None:

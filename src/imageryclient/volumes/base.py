@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import prod
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import fastremap
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "default_scale",
     "is_versioned",
     "only_wanted",
+    "replaced",
     "scale_at",
     "scale_for",
 ]
@@ -127,6 +128,20 @@ def only_wanted(ids: Ids, wanted: IdsWanted) -> Ids:
     if isinstance(wanted.root_ids, np.ndarray):
         ids = fastremap.mask_except(ids, wanted.root_ids.tolist(), in_place=True, value=0)
     return ids
+
+
+def replaced(ids: Ids, old: Ids, new: Ids) -> Ids:
+    """Put `new` in the place of `old`, which must hold all there are; a copy, in the order of the memory.
+
+    Examples
+    --------
+    >>> ids = np.array([[7, 9], [9, 0]], np.uint64)
+    >>> replaced(ids, np.array([0, 7, 9], np.uint64), np.array([0, 70, 90], np.uint64)).tolist()
+    [[70, 90], [90, 0]]
+    """
+    order: Literal["C", "F"] = "F" if ids.flags.f_contiguous else "C"
+    flat = fastremap.remap_from_array_kv(ids.flatten(order=order), old, new, in_place=True)
+    return np.asarray(flat.reshape(ids.shape, order=order))
 
 
 def default_scale(info: Info, source: str) -> Scale:

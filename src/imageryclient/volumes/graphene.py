@@ -31,7 +31,7 @@ from ..precomputed.info import parse_info
 from ..precomputed.labels import TouchedLabels
 from ..scales import Info, Scale
 from ..storage import Patience, Store, open_store
-from .base import Block, IdsWanted
+from .base import Block, IdsWanted, replaced
 from .precomputed import PrecomputedVolume, as_uint64
 
 __all__ = ["GrapheneVolume"]
@@ -95,7 +95,7 @@ class GrapheneVolume(PrecomputedVolume):
             if wanted.root_ids is not None:
                 supervoxels = fastremap.unique(ids)
                 objects = self._objects(supervoxels, box, wanted)
-                ids = fastremap.remap_from_array_kv(ids, supervoxels, objects, in_place=True)
+                ids = replaced(ids, supervoxels, objects)
             return Block(ids, block.coverage)
 
         parts: list[tuple[Box, TouchedLabels]] = []
@@ -111,20 +111,24 @@ class GrapheneVolume(PrecomputedVolume):
 
         for _ in decode_pool("labels").map(place, parts):
             pass
-        return Block(data, self._coverage(box, scale, absent), int(objects.max(initial=0)))
+        return Block(data, self.coverage(box, scale, absent), int(objects.max(initial=0)))
 
-    def _objects(self, supervoxels: Ids, box: Box, wanted: IdsWanted) -> Ids:
-        """Give the object of each supervoxel, 0 for those not asked for; by whichever way asks the server less."""
+    def objects(self, supervoxels: Ids, wanted: IdsWanted) -> Ids:
+        """Give the object of each supervoxel at the moment, 0 for those not asked for."""
         if wanted.pinned and not supervoxels.any():  # nothing to ask about shows that there was a graph
             self.graph.check_age(wanted.moment)
-        if not isinstance(wanted.root_ids, np.ndarray):
-            return self.graph.roots(supervoxels, wanted.moment, remember=wanted.pinned)
-        roots = wanted.root_ids[wanted.root_ids != 0]
-        if len(roots) * _LEAVES_COST >= len(supervoxels):
-            objects = self.graph.roots(supervoxels, wanted.moment, remember=wanted.pinned)
-            objects[~np.isin(objects, roots, kind="sort")] = 0
-            return objects
-        return self._objects_by_leaves(supervoxels, box, roots, wanted)
+        objects = self.graph.roots(supervoxels, wanted.moment, remember=wanted.pinned)
+        if isinstance(wanted.root_ids, np.ndarray):
+            objects[~np.isin(objects, wanted.root_ids[wanted.root_ids != 0], kind="sort")] = 0
+        return objects
+
+    def _objects(self, supervoxels: Ids, box: Box, wanted: IdsWanted) -> Ids:
+        """Give what `objects` gives, by whichever way asks the server less."""
+        if isinstance(wanted.root_ids, np.ndarray):
+            roots = wanted.root_ids[wanted.root_ids != 0]
+            if len(roots) * _LEAVES_COST < len(supervoxels):
+                return self._objects_by_leaves(supervoxels, box, roots, wanted)
+        return self.objects(supervoxels, wanted)
 
     def _objects_by_leaves(self, supervoxels: Ids, box: Box, roots: Ids, wanted: IdsWanted) -> Ids:
         objects = np.zeros(len(supervoxels), dtype=np.uint64)

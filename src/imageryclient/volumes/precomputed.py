@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,8 @@ from ..cache import CACHE, Payload
 from ..coverage import Coverage, outside_of
 from ..errors import DamagedDataError, FormatError, NotFoundError
 from ..geometry import Box
-from ..pools import decode_pool, pipelined
-from ..precomputed.chunks import Chunk, chunk_id, chunk_key, chunks_covering
+from ..pools import decode_pool, fetch_pool, pipelined
+from ..precomputed.chunks import Chunk, around, chunk_id, chunk_key, chunks_covering
 from ..precomputed.codecs import Octets, decode_chunk, decompress
 from ..precomputed.info import parse_info
 from ..precomputed.labels import EncodedLabels, TouchedLabels
@@ -90,6 +91,7 @@ class PrecomputedVolume:
         self._store = store
         self._minishards: dict[tuple[str, int], MinishardIndex | None] = {}
         self._minishard_locks: dict[tuple[str, int], threading.Lock] = {}
+        self._coming: WeakValueDictionary[Hashable, Future[Payload]] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     @classmethod
@@ -138,9 +140,9 @@ class PrecomputedVolume:
 
         if scale.encoding == "compressed_segmentation" and channels == 1:
             absent = self._each_region(box, scale, self._labels, write)
-            return Block(data[..., 0], self._coverage(box, scale, absent), max(largest))
+            return Block(data[..., 0], self.coverage(box, scale, absent), max(largest))
         absent = self._each_region(box, scale, self._voxels, place)
-        return Block(data[..., 0] if channels == 1 else data, self._coverage(box, scale, absent))
+        return Block(data[..., 0] if channels == 1 else data, self.coverage(box, scale, absent))
 
     def _voxels(self, raw: Octets, scale: Scale, chunk: Chunk, region: Box) -> NDArray[Any]:
         """Decode a region of a chunk, (x, y, z, c), into an array that holds little else."""
@@ -150,6 +152,38 @@ class PrecomputedVolume:
     def _labels(self, raw: Octets, scale: Scale, chunk: Chunk, region: Box) -> TouchedLabels:
         """Unpack a region of a chunk in compressed_segmentation."""
         return EncodedLabels.parse(raw, chunk, scale, self.info).touched(region)
+
+    def decoded(
+        self, scale: Scale, chunk: Chunk, regions: Sequence[Box], payload: Payload
+    ) -> Sequence[NDArray[Any] | TouchedLabels] | None:
+        """Decode regions of a chunk from its bytes, which are fetched again if they fail their checks.
+
+        Returns
+        -------
+        list of numpy.ndarray or of TouchedLabels, or None
+            For each region voxels (x, y, z, c), or of compressed_segmentation with one channel its labels, in memory
+            of its own; None where nothing is stored.
+
+        Raises
+        ------
+        DamagedDataError
+            If the bytes fail their checks three times over.
+        """
+        made: list[Sequence[NDArray[Any] | TouchedLabels]] = []
+
+        def decode(raw: Octets) -> None:
+            if scale.encoding == "compressed_segmentation" and self.info.channels == 1:
+                encoded = EncodedLabels.parse(raw, chunk, scale, self.info)
+                made.append([encoded.touched(region) for region in regions])
+            elif len(regions) == 1:
+                made.append([self._voxels(raw, scale, chunk, regions[0])])
+            else:
+                outer = around(regions)
+                whole = decode_chunk(raw, scale, self.info, chunk, outer)
+                made.append([whole[region.slices(outer)].copy(order="F") for region in regions])
+
+        self._checked(scale, chunk, payload, decode)
+        return made[0] if made else None
 
     def _each_region(
         self,
@@ -186,7 +220,7 @@ class PrecomputedVolume:
                 if decoded is None:
                     left.append(chunk)
                 else:
-                    using.append(self._decoders.submit(use, region, decoded))
+                    using.append(self.decoders.submit(use, region, decoded))
             progress.expect(len(using))
             absent = self._each_chunk(box, scale, work, left)
             for done in using:
@@ -210,10 +244,12 @@ class PrecomputedVolume:
         return self._store.identity, scale, self.info.dtype, self.info.channels, chunk.index
 
     @property
-    def _decoders(self) -> ThreadPoolExecutor:
+    def decoders(self) -> ThreadPoolExecutor:
+        """The threads that decode its chunks."""
         return decode_pool("labels" if self.info.kind == "segmentation" else "imagery")
 
-    def _coverage(self, box: Box, scale: Scale, absent: Sequence[Box]) -> Coverage:
+    def coverage(self, box: Box, scale: Scale, absent: Sequence[Box]) -> Coverage:
+        """Tell which voxels of a box come from data, of which `absent` parts were never written."""
         return Coverage(box, outside_of(box, scale.bounds), tuple(absent))
 
     def _each_chunk(
@@ -231,33 +267,38 @@ class PrecomputedVolume:
 
         def decode(chunk: Chunk, payload: Payload) -> Box | None:
             region = box.intersect(chunk.box)
-            for attempt in range(_TRIES):
-                if payload.data is None:
-                    return region
-                try:
-                    use(chunk, region, self._plain(payload.data, payload.encoding, scale, chunk))
-                    return None
-                except FormatError as error:
-                    raise FormatError(f"{self.source}: chunk {self._name(scale, chunk)}: {error}") from None
-                except DamagedDataError as error:
-                    self._forget(scale, chunk)
-                    damage = f"{error}; fetched {attempt + 1} times"
-                if attempt < _TRIES - 1:
-                    log.info("%s: chunk %s is damaged (%s)", self.source, self._name(scale, chunk), damage)
-                    time.sleep(0.1 * 2**attempt)
-                    payload = self._fetch(scale, chunk)
-            raise self._damaged(scale, chunk, damage)
+            stored = self._checked(scale, chunk, payload, lambda raw: use(chunk, region, raw))
+            return None if stored else region
 
         if scale.placeholder:
             return [box.intersect(scale.bounds)] if box.intersect(scale.bounds).voxels else []
         gaps = pipelined(
             chunks_covering(scale, box) if chunks is None else chunks,
-            lambda chunk: self._cached(scale, chunk),
-            lambda chunk: self._fetch(scale, chunk),
+            lambda chunk: self.chunk_at_hand(scale, chunk),
+            lambda chunk: self.fetch_chunk(scale, chunk),
             decode,
-            self._decoders,
+            self.decoders,
         )
         return [gap for gap in gaps if gap is not None]
+
+    def _checked(self, scale: Scale, chunk: Chunk, payload: Payload, use: Callable[[Octets], None]) -> bool:
+        """Call `use(bytes)`, with others if these fail its checks; give whether the chunk is stored."""
+        for attempt in range(_TRIES):
+            if payload.data is None:
+                return False
+            try:
+                use(self._plain(payload.data, payload.encoding, scale, chunk))
+                return True
+            except FormatError as error:
+                raise FormatError(f"{self.source}: chunk {self._name(scale, chunk)}: {error}") from None
+            except DamagedDataError as error:
+                self._forget(scale, chunk)
+                damage = f"{error}; fetched {attempt + 1} times"
+            if attempt < _TRIES - 1:
+                log.info("%s: chunk %s is damaged (%s)", self.source, self._name(scale, chunk), damage)
+                time.sleep(0.1 * 2**attempt)
+                payload = self.fetch_chunk(scale, chunk)
+        raise self._damaged(scale, chunk, damage)
 
     def _plain(self, data: bytes, encoding: str, scale: Scale, chunk: Chunk) -> Octets:
         """Undo compression, that of files too which hold gzip under their plain name without a word about it."""
@@ -273,7 +314,8 @@ class PrecomputedVolume:
         place = locate(chunk_id(chunk.index, scale.grid_shape), scale.sharding)
         return f"{scale.key}/{place.shard_file}, chunk {'-'.join(map(str, chunk.index))}"
 
-    def _cached(self, scale: Scale, chunk: Chunk) -> Payload | None:
+    def chunk_at_hand(self, scale: Scale, chunk: Chunk) -> Payload | None:
+        """Give the bytes of a chunk if they are at hand."""
         if scale.sharding is not None:
             return None
         return self._store.cached(chunk_key(scale, chunk))
@@ -302,13 +344,23 @@ class PrecomputedVolume:
                     self._store.forget(key, where)
         self._store.forget(key, span)
 
-    def _fetch(self, scale: Scale, chunk: Chunk) -> Payload:
+    def fetch_chunk(self, scale: Scale, chunk: Chunk) -> Payload:
+        """Give the bytes of a chunk, and wait for them."""
         try:
             if scale.sharding is None:
                 return self._store.get(chunk_key(scale, chunk))
             return self._fetch_sharded(scale, scale.sharding, chunk)
         except DamagedDataError as error:
             raise self._damaged(scale, chunk, str(error)) from None
+
+    def fetch_later(self, scale: Scale, chunk: Chunk) -> Future[Payload]:
+        """Have a chunk fetched in the background, once for all who wait for it at the same time."""
+        with self._lock:
+            coming = self._coming.get((scale.mip, chunk.index))
+            if coming is None or coming.done():
+                coming = fetch_pool().submit(self.fetch_chunk, scale, chunk)
+                self._coming[scale.mip, chunk.index] = coming
+            return coming
 
     def _damaged(self, scale: Scale, chunk: Chunk, damage: str) -> DamagedDataError:
         return DamagedDataError(
