@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
@@ -33,6 +29,7 @@ from .pools import together
 from .scales import Scale
 from .volumes import Block, GrapheneVolume, IdsWanted, SegmentationVolume, Volume
 from .volumes.base import is_versioned
+from .warning import warn_caller
 
 if TYPE_CHECKING:
     from .cave.lineage import AbsentId
@@ -54,7 +51,6 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 Missing = Literal["fill", "warn", "raise"]
-_PACKAGE = str(Path(__file__).parent) + os.sep
 _SHARE_OF_MEMORY = 0.5
 _NAMED = 5  # ids in a message
 
@@ -355,10 +351,7 @@ def _warn(warning: ImageryWarning, absent: Sequence[AbsentId] = ()) -> None:
     """Warn at the first line outside this package."""
     if isinstance(warning, IdWarning):
         warning.absent = tuple(absent)
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(warning, stacklevel=level)
+    warn_caller(warning)
 
 
 def _bytes(number: int) -> str:

@@ -1,0 +1,185 @@
+"""Many places, and whole volumes: what a dataset gives beyond one place at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+from numpy.typing import ArrayLike
+
+from .layers import LayerName, Mip
+from .sections import Sections
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import dask.array as da
+    import xarray as xr
+
+    from .bulk.estimate import Estimate
+    from .bulk.export import ExportReport
+    from .bulk.failures import FailedPlace
+    from .bulk.reading import PlaceCutout
+    from .lazy.napari import LayerData
+
+__all__ = ["ManyPlaces"]
+
+
+class ManyPlaces(Sections):
+    """A dataset that gives many places at once, and whole scales without reading them."""
+
+    def cutouts(
+        self, points: Any, bbox_size: ArrayLike = (256, 256), **options: Any
+    ) -> Iterator[PlaceCutout | FailedPlace]:
+        """Cut out many places of one size, at one moment, each as `cutout` would; neighbours are read together.
+
+        Parameters
+        ----------
+        points : array_like, pandas.DataFrame, pandas.Series or path
+            Shape (n, 3): x, y, z of the centres; or a CAVE table with a position; or a CSV file with such columns.
+        bbox_size : array_like
+            Two or three numbers of voxels; two make one section.
+        **options
+            `order`, `on_error`, `progress`, `root_ids`, `timestamp`, `mip`, …: see `bulk.stream.cutouts`.
+
+        Yields
+        ------
+        PlaceCutout or FailedPlace
+            A `Cutout` that tells its `index`, the row of the place; `FailedPlace` only if `on_error` is "return".
+
+        Examples
+        --------
+        >>> import numpy as np, imageryclient as ic
+        >>> em = np.arange(64 * 64 * 8, dtype=np.uint8).reshape(64, 64, 8)
+        >>> client = ic.ImageryClient(image_source=em, resolution=(8, 8, 40))
+        >>> [cut.image.shape for cut in client.cutouts([[16, 16, 4], [40, 20, 4]], (8, 8, 2))]
+        [(8, 8, 2), (8, 8, 2)]
+        """
+        from .bulk.stream import cutouts
+
+        return cutouts(self, points, bbox_size, **options)  # type: ignore[arg-type]
+
+    def export(self, points: Any, to: str | PathLike[str], **options: Any) -> ExportReport:
+        """Write the cutouts of many places into one output, which may be interrupted at any moment and gone on with.
+
+        Parameters
+        ----------
+        points
+            As for `cutouts`.
+        to : path
+            The output: a folder, or for "h5" a file.
+        **options
+            `format` ("zarr", "npz", "png", "tiff" or "h5"), `bbox_size`, `masks`, `overlay`, `manifest`, `scheduler`,
+            …: see `bulk.export.export`.
+
+        Returns
+        -------
+        ExportReport
+            How many places are done and where the manifest is.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np, imageryclient as ic
+        >>> from imageryclient.demo.writer import Layout, write_precomputed
+        >>> em = np.arange(64 * 64 * 8, dtype=np.uint8).reshape(64, 64, 8)
+        >>> folder = write_precomputed(tempfile.mkdtemp(), [(em, Layout(resolution=(8, 8, 40)))], kind="image")
+        >>> client = ic.ImageryClient(image_source=str(folder))
+        >>> report = client.export([[16, 16, 4], [40, 20, 4]], folder / "train.zarr", bbox_size=(8, 8, 2))
+        >>> report.done, report.failed
+        (2, 0)
+        """
+        from .bulk.export import export
+
+        return export(self, points, to, **options)  # type: ignore[arg-type]
+
+    def estimate_export(self, points: Any, to: str | PathLike[str], **options: Any) -> Estimate:
+        """Tell what an export will take: bytes, requests, time; nothing is written. See `bulk.estimate`.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np, imageryclient as ic
+        >>> from imageryclient.demo.writer import Layout, write_precomputed
+        >>> em = np.zeros((64, 64, 8), np.uint8)
+        >>> folder = write_precomputed(tempfile.mkdtemp(), [(em, Layout(resolution=(8, 8, 40)))], kind="image")
+        >>> client = ic.ImageryClient(image_source=str(folder))
+        >>> client.estimate_export([[16, 16, 4]], folder / "train.zarr", bbox_size=(8, 8, 2)).bytes_out
+        128
+        """
+        from .bulk.estimate import estimate_export
+
+        return estimate_export(self, points, to, **options)  # type: ignore[arg-type]
+
+    def turn(self, path: str | PathLike[str], center: ArrayLike, size: ArrayLike = (512, 512), **options: Any) -> Path:
+        """Write a movie of a section that turns about its centre.
+
+        Parameters
+        ----------
+        path : path
+            Where to: `.mp4`, `.webp` or `.gif`.
+        center, size
+            As for `section`.
+        **options
+            `axis`, `degrees`, `seconds`, `fps`, `cutting` (options of `section`), and how it is painted: see
+            `files.turns.save_turn`.
+        """
+        from .files.turns import save_turn
+
+        return save_turn(self, path, center, size, **options)
+
+    def image_array(
+        self, mip: Mip = None, *, chunks: Any = None, missing: Literal["fill", "raise"] | None = None
+    ) -> da.Array:
+        """Give the imagery of a whole scale as a Dask array, unread; see `lazy.image_array`."""
+        from .lazy.arrays import image_array
+
+        return image_array(self, mip, chunks=chunks, missing=missing)
+
+    def segmentation_array(
+        self,
+        mip: Mip = None,
+        timestamp: Any = None,
+        root_ids: Any = "all",
+        *,
+        chunks: Any = None,
+        missing: Literal["fill", "raise"] | None = None,
+    ) -> da.Array:
+        """Give the segmentation of a whole scale at one moment as a Dask array; see `lazy.segmentation_array`."""
+        from .lazy.arrays import segmentation_array
+
+        return segmentation_array(self, mip, timestamp, root_ids, chunks=chunks, missing=missing)
+
+    def image_data(
+        self, mip: Mip = None, *, chunks: Any = None, missing: Literal["fill", "raise"] | None = None
+    ) -> xr.DataArray:
+        """Give `image_array` as an xarray DataArray, with coordinates in nm; see `lazy.image_data`."""
+        from .lazy.labeled import image_data
+
+        return image_data(self, mip, chunks=chunks, missing=missing)
+
+    def segmentation_data(
+        self,
+        mip: Mip = None,
+        timestamp: Any = None,
+        root_ids: Any = "all",
+        *,
+        chunks: Any = None,
+        missing: Literal["fill", "raise"] | None = None,
+    ) -> xr.DataArray:
+        """Give `segmentation_array` as an xarray DataArray, with coordinates in nm; see `lazy.segmentation_data`."""
+        from .lazy.labeled import segmentation_data
+
+        return segmentation_data(self, mip, timestamp, root_ids, chunks=chunks, missing=missing)
+
+    def napari_layers(
+        self,
+        mips: Sequence[Mip] | None = None,
+        *,
+        layers: Sequence[LayerName] | None = None,
+        root_ids: Any = "all",
+        timestamp: Any = None,
+    ) -> list[LayerData]:
+        """Give the layers for napari, as pyramids that are read where one looks; see `lazy.napari_layers`."""
+        from .lazy.napari import napari_layers
+
+        return napari_layers(self, mips, layers=layers, root_ids=root_ids, timestamp=timestamp)
