@@ -268,7 +268,7 @@ def test_a_process_of_its_own_reads_folders_and_servers(
     sent = [CutoutDataset(one, centers, (20, 16, 3)) for one in (client, local)]
     assert client.token.encode() not in pickle.dumps(sent)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        found = pool.map(_read_there, [(dataset, 1) for dataset in sent], chunksize=1)
+        found = pool.map_async(_read_there, [(dataset, 1) for dataset in sent], chunksize=1).get(60)
     for dataset, (item, first) in zip(sent, found, strict=True):
         here = dataset[1]
         assert first == 0
