@@ -118,7 +118,7 @@ def test_other_formats_hold_the_same(flat: ic.ImageryClient, points: Any, tmp_pa
                 assert np.array_equal(np.asarray(picture).T, cut.image[:, :, 2])
         folder = report.output.with_suffix(".overlay") if name == "h5" else report.output / "overlay"
         with Image.open(folder / f"{place:06d}_slice_0.png") as picture:
-            painted = cut.overlay(alpha=0.5, palette="neuroglancer", section=0)
+            painted = cut.overlay(alpha=0.5, section=0)
             assert np.array_equal(np.asarray(picture), np.asarray(painted))
     assert report.manifest.name == ("out.manifest.csv" if name == "h5" else "manifest.csv")
     assert not [path.name for path in report.output.parent.rglob(".*")]

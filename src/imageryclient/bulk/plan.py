@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ArgumentError, BoundsError
+from ..files.record import lasting
 from ..layers import Mip
 from ..moment import is_settled, now
 from ..reading import Missing
@@ -168,7 +169,7 @@ def make_plan(client: ImageryClient, points: Any, to: str | PathLike[str], asked
     settings = Settings(
         format=name,
         manifest=kind,
-        sources={layer: _lasting(volume.source) for layer, volume in volumes.items()},
+        sources={layer: lasting(volume.source) for layer, volume in volumes.items()},
         mips=dict(terms.mips),
         dtypes={layer: _dtype(volume.info.dtype, volume.info.channels) for layer, volume in volumes.items()},
         shape=shape,
@@ -260,14 +261,6 @@ def _overlay(options: Mapping[str, Any] | bool | None) -> dict[str, Any] | None:
     if not isinstance(options, Mapping):
         raise ArgumentError(f"overlay= is True or a mapping of options as for composite_overlay; got {options!r}")
     return dict(options)
-
-
-def _lasting(source: str) -> str:
-    """Give a source that means the same from every folder."""
-    if "://" in source or "|" in source:
-        return source
-    folder = Path(source).expanduser()
-    return str(folder.resolve()) if folder.exists() else source
 
 
 def _dtype(dtype: np.dtype[Any], channels: int) -> str:

@@ -22,8 +22,6 @@ from .workspace import Workspace
 
 __all__ = ["Job", "PlaceWriter", "try_overlay"]
 
-_STEADY = "neuroglancer"  # in which an id has one colour wherever it is
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -119,12 +117,7 @@ def _painted(cut: Cutout, masks: Mapping[str, NDArray[np.bool_]], options: Mappi
     """Paint the masks, which have the same colours everywhere; without any, all segments, by their ids."""
     from ..painting.overlay import composite_overlay
 
-    if masks:
-        painted = composite_overlay(masks, imagery=cut.image, **options)
-    else:
-        if cut.segmentation is not None and not {"palette", "colors"} & set(options):
-            options = {"palette": _STEADY, **options}
-        painted = cut.overlay(**options)
+    painted = composite_overlay(masks, imagery=cut.image, **options) if masks else cut.overlay(**options)
     return painted if isinstance(painted, list) else [painted]
 
 
