@@ -15,8 +15,8 @@ MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path
 ROOMS = [m for m in MODULES if m not in ("_version", "__main__", "__init__")]
 PURE = (
     "errors", "geometry", "resampling", "scales", "coverage", "place", "section", "turning", "points", "ids", "moment",
-    "cloudpath", "refusals", "forking", "warning", "arrays", "precomputed", "zarr", "compact", "masks", "notebook", "changes",
-    "painting", "files", "neuroglancer", "cave.lineage", "cave.node_ids",
+    "cloudpath", "refusals", "forking", "warning", "arrays", "precomputed", "zarr", "compact", "masks", "notebook",
+    "changes", "painting", "files", "neuroglancer", "cave.lineage", "cave.node_ids",
     "measuring", "bulk.places", "bulk.grouping", "bulk.failures", "bulk.progress",
 )  # fmt: skip
 NETWORKED = (

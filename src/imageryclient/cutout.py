@@ -234,18 +234,18 @@ class Cutout:
         """Write the cutout to a file, which says what it is: sources, bounds, moment, ids, and how it was painted.
 
         `.png` is its overlay; several sections make several files, `NAME_slice_0.png` and so on. `.svg` and `.pdf` are
-        the same as vectors: a path and a layer for each segment, at 10,000 times its size. `.npz` holds its
-        arrays, for `imageryclient.load_cutout`. `.tif` is a stack for ImageJ and Fiji, and `.ome.tif` one in OME-TIFF:
-        the imagery, and beside it `NAME_segmentation.tif` with labels 1, 2, 3, … and the ids they stand for. A file is
-        complete or not there. `imageryclient redo FILE` makes it again.
+        the same as vectors: a path and a layer for each segment, at 10,000 times its size. `.mp4`, `.webp` and `.gif`
+        are movies through the sections. `.npz` holds its arrays, for `imageryclient.load_cutout`. `.tif` is a stack for
+        ImageJ and Fiji, and `.ome.tif` one in OME-TIFF: the imagery, and beside it `NAME_segmentation.tif` with labels
+        1, 2, 3, … and the ids they stand for. A file is complete or not there. `imageryclient redo FILE` makes it again.
 
         Parameters
         ----------
         path : str or path
             Where to; the suffix chooses the format.
         **options
-            For pictures, as for `overlay`; for `.svg` and `.pdf` also `smooth`, `magnification` and `side="on"`, see
-            `painting.vector.vector_figures`.
+            For pictures, as for `overlay`; for `.svg` and `.pdf` also `magnification`, see `painting.look.Look`; for
+            movies also `fps`.
 
         Returns
         -------
@@ -257,7 +257,7 @@ class Cutout:
         ArgumentError
             If the suffix is another, or a stack cannot hold such voxels.
         MissingExtraError
-            For `.tif`, if tifffile is not installed.
+            For `.tif`, if tifffile is not installed; for `.mp4`, if PyAV is not.
         """
         from .files.saving import save_cutout
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import ArrayLike
 
 from .layers import LayerName, Mip
+from .reading import Missing
 from .sections import Sections
 
 if TYPE_CHECKING:
@@ -30,7 +31,23 @@ class ManyPlaces(Sections):
     """A dataset that gives many places at once, and whole scales without reading them."""
 
     def cutouts(
-        self, points: Any, bbox_size: ArrayLike = (256, 256), **options: Any
+        self,
+        points: Any,
+        bbox_size: ArrayLike = (256, 256),
+        *,
+        mip: Mip = None,
+        image_mip: Mip = None,
+        segmentation_mip: Mip = None,
+        resolution: ArrayLike | None = None,
+        root_ids: Any = "all",
+        timestamp: Any = None,
+        column: str | None = None,
+        ids_columns: Sequence[str] = (),
+        order: Literal["input", "completed"] = "input",
+        on_error: Literal["raise", "skip", "return"] = "raise",
+        progress: bool | Callable[[int, int], None] | None = None,
+        missing: Missing | None = None,
+        budget: int | None = None,
     ) -> Iterator[PlaceCutout | FailedPlace]:
         """Cut out many places of one size, at one moment, each as `cutout` would; neighbours are read together.
 
@@ -39,9 +56,22 @@ class ManyPlaces(Sections):
         points : array_like, pandas.DataFrame, pandas.Series or path
             Shape (n, 3): x, y, z of the centres; or a CAVE table with a position; or a CSV file with such columns.
         bbox_size : array_like
-            Two or three numbers of voxels; two make one section.
-        **options
-            `order`, `on_error`, `progress`, `root_ids`, `timestamp`, `mip`, …: see `bulk.stream.cutouts`.
+            Two or three numbers of voxels of `resolution`; two make one section. All cutouts have one shape.
+        mip, image_mip, segmentation_mip, resolution, root_ids, timestamp, missing
+            As for `cutout`; a table may say its resolution itself. Ids that a place does not hold are not warned of.
+        column : str, optional
+            Which position of a table that has several, such as "pre_pt_position".
+        ids_columns : sequence of str
+            Columns of ids to hand out with each cutout, as `ids`.
+        order : {"input", "completed"}
+            As given; or as they come, which is fastest.
+        on_error : {"raise", "skip", "return"}
+            What to do about a place that cannot be read, once it was tried again: raise its error, leave it out and
+            warn at the end, or give a `FailedPlace`.
+        progress : bool or callable, optional
+            True shows a bar; or what is to be called with the number of places done and that of all.
+        budget : int, optional
+            Bytes that chunks and waiting cutouts may take.
 
         Yields
         ------
@@ -58,7 +88,25 @@ class ManyPlaces(Sections):
         """
         from .bulk.stream import cutouts
 
-        return cutouts(self, points, bbox_size, **options)  # type: ignore[arg-type]
+        limits = {} if budget is None else {"budget": budget}
+        return cutouts(
+            self,  # type: ignore[arg-type]
+            points,
+            bbox_size,
+            mip=mip,
+            image_mip=image_mip,
+            segmentation_mip=segmentation_mip,
+            resolution=resolution,
+            root_ids=root_ids,
+            timestamp=timestamp,
+            column=column,
+            ids_columns=ids_columns,
+            order=order,
+            on_error=on_error,
+            progress=progress,
+            missing=missing,
+            **limits,
+        )
 
     def export(self, points: Any, to: str | PathLike[str], **options: Any) -> ExportReport:
         """Write the cutouts of many places into one output, which may be interrupted at any moment and gone on with.
