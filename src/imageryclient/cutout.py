@@ -237,7 +237,7 @@ class Cutout:
         the same as vectors: a path and a layer for each segment, at 10,000 times its size. `.mp4`, `.webp` and `.gif`
         are movies through the sections. `.npz` holds its arrays, for `imageryclient.load_cutout`. `.tif` is a stack for
         ImageJ and Fiji, and `.ome.tif` one in OME-TIFF: the imagery, and beside it `NAME_segmentation.tif` with labels
-        1, 2, 3, … and the ids they stand for. A file is complete or not there. `imageryclient redo FILE` makes it again.
+        1, 2, 3, … and the ids they stand for. A file is complete or not there; `imageryclient redo FILE` makes it anew.
 
         Parameters
         ----------
