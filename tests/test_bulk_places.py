@@ -94,12 +94,17 @@ def test_what_is_no_file_or_no_table_is_said(tmp_path: Path) -> None:
 def test_tables_say_what_their_numbers_count() -> None:
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(
-        {"pt_position": [[1, 2, 3], [4, 5, 6]], "id": pandas.array([2**60 + 7, None], dtype="Int64")}
+        {
+            "pt_position": [[1, 2, 3], [4, 5, 6]],
+            "id": pandas.array([2**60 + 7, None], dtype="Int64"),
+            "merged": pandas.Series([float("nan"), 2**60 + 9], dtype=object),
+        }
     )
     table.attrs["dataframe_resolution"] = [4, 4, 40]
-    places = parse_places(table, size=(8, 8, 8), default=(8, 8, 40), ids_columns=["id"])
+    places = parse_places(table, size=(8, 8, 8), default=(8, 8, 40), ids_columns=["id", "merged"])
     assert places.resolution == (4.0, 4.0, 40.0)
     assert places.ids["id"].tolist() == [2**60 + 7, 0]
+    assert places.ids["merged"].tolist() == [0, 2**60 + 9]
     assert parse_places(table, size=(8, 8, 8), resolution=(8, 8, 40)).resolution == (8.0, 8.0, 40.0)
 
 

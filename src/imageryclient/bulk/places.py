@@ -175,7 +175,8 @@ def _ids(table: Any, name: str) -> Ids:
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, str) and not value)
+    nothing = value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, str) and not value)
+    return bool(nothing or (isinstance(value, float) and value != value))  # NaN, as merged tables have it
 
 
 def _whole(numbers: NDArray[np.float64], rounded: Any) -> NDArray[np.int64]:
