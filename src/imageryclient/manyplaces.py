@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import dask.array as da
     import xarray as xr
+    from distributed import Client
 
     from .bulk.estimate import Estimate
     from .bulk.export import ExportReport
@@ -108,7 +109,22 @@ class ManyPlaces(Sections):
             **limits,
         )
 
-    def export(self, points: Any, to: str | PathLike[str], **options: Any) -> ExportReport:
+    def export(
+        self,
+        points: Any,
+        to: str | PathLike[str],
+        *,
+        format: Literal["zarr", "npz", "png", "tiff", "h5"] = "zarr",
+        bbox_size: ArrayLike = (256, 256),
+        masks: Mapping[str, str] | Sequence[str] | None = None,
+        overlay: Mapping[str, Any] | bool | None = None,
+        manifest: Literal["csv", "parquet"] = "csv",
+        resume: bool = True,
+        scheduler: Client | None = None,
+        progress: bool | Callable[[int, int], None] | None = None,
+        patience: float = 120.0,
+        **cutting: Any,
+    ) -> ExportReport:
         """Write the cutouts of many places into one output, which may be interrupted at any moment and gone on with.
 
         Parameters
@@ -117,9 +133,26 @@ class ManyPlaces(Sections):
             As for `cutouts`.
         to : path
             The output: a folder, or for "h5" a file.
-        **options
-            `format` ("zarr", "npz", "png", "tiff" or "h5"), `bbox_size`, `masks`, `overlay`, `manifest`, `scheduler`,
-            …: see `bulk.export.export`.
+        format : {"zarr", "npz", "png", "tiff", "h5"}
+            One group or file with arrays (place, x, y, z), or files for each place.
+        bbox_size : array_like
+            As for `cutouts`.
+        masks : mapping of str to str, or sequence of str
+            For each mask its name and the column of the points that has its ids, such as `{"pre": "pre_pt_root_id"}`.
+        overlay : bool or mapping
+            Whether to write overlays as PNG too; or how, as for `composite_overlay`.
+        manifest : {"csv", "parquet"}
+            What the manifest is: a row for each place.
+        resume : bool
+            Whether to go on with an export that was begun; else that is an error.
+        scheduler : distributed.Client, optional
+            A Dask cluster to work on. Its workers must see the output's folder under the same name.
+        progress : bool or callable, optional
+            As for `cutouts`.
+        patience : float
+            Seconds to go on trying places that a server did not give, once all others are done.
+        **cutting
+            `mip`, `resolution`, `column`, `root_ids`, `timestamp`, `missing`, …: see `bulk.export.export`.
 
         Returns
         -------
@@ -139,7 +172,21 @@ class ManyPlaces(Sections):
         """
         from .bulk.export import export
 
-        return export(self, points, to, **options)  # type: ignore[arg-type]
+        return export(
+            self,  # type: ignore[arg-type]
+            points,
+            to,
+            format=format,
+            bbox_size=bbox_size,
+            masks=masks,
+            overlay=overlay,
+            manifest=manifest,
+            resume=resume,
+            scheduler=scheduler,
+            progress=progress,
+            patience=patience,
+            **cutting,
+        )
 
     def estimate_export(self, points: Any, to: str | PathLike[str], **options: Any) -> Estimate:
         """Tell what an export will take: bytes, requests, time; nothing is written. See `bulk.estimate`.
