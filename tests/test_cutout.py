@@ -113,7 +113,7 @@ def test_the_overlay_of_a_section_is_that_of_composite_overlay() -> None:
 def test_the_overlay_of_a_stack_is_a_list() -> None:
     cut = made((12, 9, 4), colors=True)
     pictures = cut.overlay(outline=True, width=1)
-    expected = ic.composite_overlay(cut.masks, imagery=cut.image, outline=True, **{**PAINTED, "width": 1})
+    expected = ic.composite_overlay(cut.masks, imagery=cut.image, outline=True, alpha=0.8, **{**PAINTED, "width": 1})
     assert len(pictures) == 4
     assert all(np.array_equal(pixels(a), pixels(b)) for a, b in zip(pictures, expected, strict=True))
 

@@ -96,8 +96,6 @@ class Painting:
         if cut.segmentation is None:
             options = {name: value for name, value in options.items() if name not in (*_OF_SEGMENTS, "outline", "side")}
         else:
-            if "alpha" not in cut.painting:  # of no link, which says how opaque it is
-                options.setdefault("alpha", 0.8 if self.outline else 0.2)
             if self.width_nm is None:
                 options.setdefault("width", 3)
             options["merge_outline"] = False

@@ -11,11 +11,14 @@ COLORING = ("colors", "palette", "h", "l", "s", "default_color")  # options that
 SHADING = ("display_range", "percentiles", "gamma")
 # of cutouts, unless they say otherwise: dense segmentations have no outline around all of them, so each has its own
 PAINTED: Mapping[str, Any] = {"palette": "steady", "merge_outline": False, "side": "in", "width": 2}
+_OF_LINES = 0.8  # opacity
 _WIDTHS = ("width", "width_nm")
 
 
 def options_over(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Give options of a picture, and in their place those given; a palette takes the place of colours, too.
+
+    Outlines are strong unless something says how opaque they are.
 
     Examples
     --------
@@ -30,4 +33,7 @@ def options_over(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
     for alike in (SHADING, _WIDTHS):
         if any(name in given for name in alike):
             gone |= set(alike)
-    return {name: value for name, value in own.items() if name not in gone} | dict(given)
+    options = {name: value for name, value in own.items() if name not in gone} | dict(given)
+    if options.get("outline") and "alpha" not in options:
+        options["alpha"] = _OF_LINES
+    return options
