@@ -59,6 +59,19 @@ def test_the_tree_is_as_it_is_drawn() -> None:
             assert str(pickle.loads(pickle.dumps(kind("words")))) == "words"
 
 
+def test_errors_come_back_from_workers_of_dask() -> None:
+    support = pytest.importorskip("tblib.pickling_support")
+    for name in errors.__all__:
+        kind = getattr(errors, name)
+        if issubclass(kind, ImageryError):
+            error = kind("words")
+            error.status = 503
+            make, arguments, *state = support.pickle_exception(error)
+            again = make(*arguments)
+            assert (type(again), str(again)) == (kind, "words")
+            assert state == [{"status": 503}]
+
+
 # ---- every fault ------------------------------------------------------------------------------------------------
 
 CHUNK = "8_8_40/164-228_124-188_23-39"

@@ -27,7 +27,7 @@ Messages say what was asked, what there is, and what to do. No message ever hold
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .cave.lineage import AbsentId
@@ -56,6 +56,10 @@ __all__ = [
 
 class ImageryError(Exception):
     """The root of every error this package raises."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Of two builtin parents, pickles that carry tracebacks (tblib's, with Dask) ask the wrong one to make it anew.
+        return type(self), self.args, self.__dict__ or None
 
 
 class BoundsError(ImageryError, ValueError):
