@@ -17,7 +17,9 @@ with tempfile.TemporaryDirectory() as folder, DemoServer(build_phantom(folder)) 
         auth_token=server.token,
         resolution=(4, 4, 40),
     )
-    cut = client.cutout(center_of(server), size=(800, 800))
-    filled = cut.overlay(alpha=0.35)
-    outlined = cut.overlay(outline=True, merge_outline=False, side="in", width=2, alpha=0.9)
-    ic.stack_images([filled, outlined]).save(Path(__file__).with_name("demo.png"), optimize=True)
+    cut = client.cutout(center_of(server), size=(512, 512))
+    shown = [
+        cut.overlay(alpha=0.35, zoom=2, scale_bar=True),
+        cut.overlay(outline=True, fill=0.12, smooth=True, width=3, labels=True, zoom=2),
+    ]
+    ic.stack_images(shown).save(Path(__file__).with_name("demo.png"), optimize=True)
