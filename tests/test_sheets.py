@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 import imageryclient as ic
 from imageryclient.errors import ArgumentError
@@ -108,3 +111,26 @@ def test_what_is_given_takes_the_place_of_its_like() -> None:
     assert options_over({"percentiles": (1, 99), "gamma": 2}, {"display_range": (0, 9)}) == {"display_range": (0, 9)}
     assert options_over({"alpha": 0.3}, {"outline": True}) == {"alpha": 0.3, "outline": True}
     assert options_over({}, {"outline": True}) == {"outline": True, "alpha": 0.8}
+
+
+def test_what_is_written_on_a_picture_is_in_its_file(tmp_path: Path) -> None:
+    arrays = made(shape=(60, 40, 1))
+    layers = {"image_source": arrays.image, "segmentation_source": arrays.segmentation}
+    sources = {name: ic.ArraySource(array, (8, 8, 40), arrays.bounds.start) for name, array in layers.items()}
+    client = ic.ImageryClient(**sources)
+    cut = client.cutout(bounds=[arrays.bounds.start, arrays.bounds.stop])
+    asked = {
+        "marks": ic.Points([[130, 70, 7]], (8, 8, 40), name="synapse"),
+        "labels": ic.Labels({BIG + 1: "axon"}),
+        "legend": ic.Legend(title="Cells", place="below"),
+        "zoom": 3,
+    }
+    for suffix in (".png", ".svg"):
+        (file,) = cut.save(tmp_path / f"figure{suffix}", **asked)
+        again, painting = ic.redo(file, **sources)
+        (copy,) = again.save(tmp_path / f"again{suffix}", **painting)
+        assert np.array_equal(again.segmentation, cut.segmentation)
+        assert painting["labels"] == asked["labels"]
+        assert painting["legend"] == asked["legend"]
+        if suffix == ".png":
+            assert np.array_equal(np.asarray(Image.open(copy)), np.asarray(Image.open(file)))

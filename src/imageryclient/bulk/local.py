@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .failures import FailedPlace
 from .journal import Entry
 from .plan import Plan
-from .reading import PlaceCutout, ReadingGroup
+from .reading import PlaceCutout, finished, read_in_turn
 from .stream import BUDGET, plan_groups
 from .writing import PlaceWriter
 
@@ -26,27 +26,7 @@ WRITERS = max(2, min(4, os.cpu_count() or 2))
 def read_places(plan: Plan, rows: NDArray[np.int64]) -> Iterator[PlaceCutout | FailedPlace]:
     """Read places, as they come: the chunks of the next group come in while one is put together."""
     groups = plan_groups(plan.client, plan.places.take(rows), plan.terms, budget=GROUP_BYTES)
-    begun: deque[ReadingGroup] = deque()
-    try:
-        for group in groups:
-            begun.append(ReadingGroup(plan.client, group))
-            if len(begun) > 1:
-                yield from _finished(begun[0])
-                begun.popleft()
-        while begun:
-            yield from _finished(begun[0])
-            begun.popleft()
-    finally:
-        for reading in begun:
-            reading.close()
-
-
-def _finished(reading: ReadingGroup) -> Iterator[PlaceCutout | FailedPlace]:
-    try:
-        reading.finish()
-        yield from reading.results()
-    finally:
-        reading.close()
+    yield from read_in_turn(plan.client, groups, finished)
 
 
 def write_here(plan: Plan, rows: NDArray[np.int64]) -> Iterator[Entry | FailedPlace]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,12 +47,15 @@ __all__ = [
     "ReadingGroup",
     "Terms",
     "check_size",
+    "finished",
     "iter_group",
     "make_group",
     "read_group",
+    "read_in_turn",
     "terms_of",
 ]
 
+Result = TypeVar("Result")
 LASTING = (SourceError, StorageError, DamagedDataError)
 
 
@@ -305,3 +309,28 @@ class ReadingGroup:
         for _, _, gathering in self._gatherings:
             gathering.close()
         self._gatherings = []
+
+
+def read_in_turn(
+    client: ImageryClient, groups: Iterable[Group], read: Callable[[ReadingGroup], Iterator[Result]]
+) -> Iterator[Result]:
+    """Give what `read` makes of each group; while one is put together, the chunks of the next come in."""
+    begun: deque[ReadingGroup] = deque()
+    try:
+        for group in groups:
+            begun.append(ReadingGroup(client, group))
+            if len(begun) > 1:
+                yield from read(begun[0])
+                begun.popleft().close()
+        while begun:
+            yield from read(begun[0])
+            begun.popleft().close()
+    finally:
+        for one in begun:
+            one.close()
+
+
+def finished(reading: ReadingGroup) -> Iterator[PlaceCutout | FailedPlace]:
+    """Give the cutouts of a group, after the roots of all were looked up."""
+    reading.finish()
+    yield from reading.results()

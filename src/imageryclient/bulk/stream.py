@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
@@ -21,7 +20,7 @@ from .failures import FailedPlace, OnError, parse_on_error, warn_of_failures
 from .grouping import along_curve, cut_groups
 from .places import Places, parse_places
 from .progress import Counter, counter
-from .reading import LASTING, Group, Parts, PlaceCutout, ReadingGroup, make_group
+from .reading import LASTING, Group, Parts, PlaceCutout, ReadingGroup, finished, make_group, read_in_turn
 from .shelf import Shelf
 from .terms import Terms, check_size, grids_of, kept_bytes, layers_of, names_of, terms_of
 
@@ -202,7 +201,7 @@ class _Run:
     def outcomes(self) -> Iterator[Outcome]:
         """Give what becomes of each place, in the order asked for; failures after they were tried again."""
         if self.order == "completed":
-            yield from self._twice(self.places, _finished)
+            yield from self._twice(self.places, finished)
             return
         with Shelf(_SHELF, self.budget // 16) as shelf:
             for some in self._windows():
@@ -294,24 +293,7 @@ class _Run:
             x, y, z = places.centers[n].tolist()
             yield FailedPlace(index, (x, y, z), BoundsError(f"place {index} has no position"))
         groups = plan_groups(self.client, places, self.terms, budget=self.budget // 2)
-        begun: deque[ReadingGroup] = deque()
-        try:
-            for group in groups:
-                begun.append(ReadingGroup(self.client, group))
-                if len(begun) > 1:
-                    yield from read(begun[0])
-                    begun.popleft().close()
-            while begun:
-                yield from read(begun[0])
-                begun.popleft().close()
-        finally:
-            for one in begun:
-                one.close()
-
-
-def _finished(reading: ReadingGroup) -> Iterator[Outcome]:
-    reading.finish()
-    yield from reading.results()
+        yield from read_in_turn(self.client, groups, read)
 
 
 def _shelved(reading: ReadingGroup, shelf: Shelf) -> Iterator[int | FailedPlace]:

@@ -29,6 +29,7 @@ __all__ = ["AskedIds", "Record", "lasting"]
 AskedIds = Literal["all"] | None | tuple[int, ...]
 _EXACT = 2**53  # JSON's numbers are floats to many readers
 _MISSING = object()
+_NOTE = "annotation"  # the key of marks, labels and legends that are values of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +251,8 @@ def _text(value: Any) -> str:
 
 def _option(name: str, value: Any) -> Any:
     """Give the value of an option of that name as JSON has it, `_MISSING` where it has none."""
+    if hasattr(value, "to_dict") and not isinstance(value, Mapping):
+        return {_NOTE: value.to_dict()}
     if name != "marks":
         return _plain(value)
     marks = list(value)
@@ -279,11 +282,11 @@ def _plain(value: Any) -> Any:
 
 def _given(name: str, plain: Any) -> Any:
     """Give the value of an option of that name back."""
-    if name != "marks":
-        return _value(plain)
-    from ..painting.marks import mark_from_dict
+    from ..painting.annotations import annotation_from_dict
 
-    return [mark_from_dict(mark) for mark in plain]
+    if isinstance(plain, dict) and set(plain) == {_NOTE}:
+        return annotation_from_dict(plain[_NOTE])
+    return [annotation_from_dict(mark) for mark in plain] if name == "marks" else _value(plain)
 
 
 def _value(plain: Any) -> Any:
