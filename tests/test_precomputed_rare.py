@@ -43,7 +43,7 @@ def voxels(encoding: str, channels: int = 1, shape: tuple[int, ...] = SHAPE, dty
 
 
 def encoded(encoding: str, array: np.ndarray) -> bytes:
-    """As cloud-volume's `chunks.encode` does."""
+    """As cloud-volume's `chunks.encode` does; colours of jxl side by side, as any imagecodecs takes them."""
     module = codec(encoding)
     if encoding == "compresso":
         return bytes(module.compress(array[..., 0]))
@@ -57,7 +57,7 @@ def encoded(encoding: str, array: np.ndarray) -> bytes:
         return bytes(module.compress(array))
     x, y, z, channels = array.shape
     rows = array.transpose(3, 2, 1, 0).reshape(channels, z * y, x)
-    picture, kind = (rows[0], "GRAY") if channels == 1 else (rows, "RGB")
+    picture, kind = (rows[0], "GRAY") if channels == 1 else (np.ascontiguousarray(np.moveaxis(rows, 0, -1)), "RGB")
     return bytes(module.jpegxl_encode(picture, level=100, lossless=True, photometric=kind, numthreads=1))
 
 

@@ -335,11 +335,16 @@ class Authority:
         self.file = folder / "authority.pem"
         key, request, certificate = folder / "key.pem", folder / "request.pem", folder / "server.pem"
         names = folder / "names"
-        names.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n")
+        # the identifiers and usages that Python 3.13 asks certificates for
+        names.write_text(
+            "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n"
+            "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid,issuer\n"
+        )
         root = folder / "root.pem"
         config = folder / "config"
         config.write_text(
             "[req]\ndistinguished_name=dn\nx509_extensions=ca\n[dn]\n[ca]\nbasicConstraints=critical,CA:TRUE\n"
+            "keyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
         )
         new = ("-newkey", "rsa:2048", "-nodes", "-config", config)
         run = [
