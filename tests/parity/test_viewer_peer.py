@@ -82,20 +82,25 @@ def test_links_and_colours_are_those_of_the_viewer(
         gray, labels = cut.image[:, :, 0].astype(float), cut.segmentation[:, :, 0]
         chosen = {int(labels[3, 4]): "#ff8000", int(labels[50, 60]): "#0080ff"}
         for contrast in (None, (200, 50)):
-            state = (
-                parse_link(
-                    cut.neuroglancer_url(root_ids=[], palette="neuroglancer", colors=chosen, contrast=contrast)
-                ).state
-                or {}
-            )
             low, high = contrast or (0, 255)
             shown = 255 * np.clip((gray - low) / (high - low), 0, 1)
-            for seed in (0, 4000000000):
+            for seed in (0, 7, 4000000000):
                 for alpha in (1.0, 0.5):
-                    layers = [state["layers"][0], {**state["layers"][1], "colorSeed": seed, "selectedAlpha": alpha}]
-                    states.append(({**state, **PLAIN, "layers": layers}, section))
+                    look = {
+                        "palette": f"neuroglancer:{seed}",
+                        "colors": chosen,
+                        "alpha": alpha,
+                        "display_range": contrast,
+                    }
+                    state = parse_link(cut.neuroglancer_url(root_ids=[], **look)).state or {}
+                    states.append(({**state, **PLAIN}, section))
                     painted = segment_colors(labels, seed, colors=chosen)
-                    wanted.append(((1 - alpha) * shown[:, :, None] + alpha * painted).transpose(1, 0, 2))
+                    formula = ((1 - alpha) * shown[:, :, None] + alpha * painted).transpose(1, 0, 2)
+                    picture = cut.overlay(**look)
+                    assert isinstance(picture, Image.Image)
+                    ours = np.asarray(picture.convert("RGB"), float)
+                    assert np.abs(ours - formula).max() <= 1.5
+                    wanted.append(ours)
         plain = parse_link(cut.neuroglancer_url()).state or {}
         for layout, right, down, turn in (("xz", 0, 2, 1), ("yz", 2, 1, -1)):
             view = {**plain, **PLAIN, "layout": layout, "layers": plain["layers"][:1]}
