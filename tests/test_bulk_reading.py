@@ -18,8 +18,9 @@ import imageryclient as ic
 from imageryclient import dataset
 from imageryclient.bulk.failures import FailedPlace
 from imageryclient.bulk.places import parse_places
-from imageryclient.bulk.reading import PlaceCutout, ReadingGroup, read_group, terms_of
+from imageryclient.bulk.reading import PlaceCutout, ReadingGroup, read_group
 from imageryclient.bulk.stream import cutouts, plan_groups
+from imageryclient.bulk.terms import terms_of
 from imageryclient.demo.server import Fault
 from imageryclient.demo.writer import Layout, write_precomputed
 from imageryclient.errors import AccessError, DamagedDataError, StorageError

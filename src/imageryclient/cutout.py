@@ -224,7 +224,9 @@ class Cutout:
         image, segmentation = self.image, self.segmentation
         if plane is not None:
             image, segmentation = (None if array is None else grid.sections(array) for array in (image, segmentation))
-        return Sheets(image, segmentation, grid.places(self.bounds), grid.depth)
+        as_cut = plane is None or (plane == "xy" and self.resolution[0] == self.resolution[1])
+        known = self.masks if as_cut and segmentation is not None else None
+        return Sheets(image, segmentation, grid.places(self.bounds), grid.depth, known)
 
     def _painting(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Give the options of a picture: those given, over the cutout's own."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any, Literal, TypeVar
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ArgumentError, IdWarning
+from .warning import warn_caller
 
 __all__ = ["Ids", "RootIds", "as_ids", "distinct", "parse_ids", "parse_root_ids", "to_int64"]
 
@@ -125,6 +125,6 @@ def to_int64(segmentation: Ids, largest: int | None = None) -> NDArray[np.int64]
     if largest is None or largest > _INT64_MAX:
         largest = int(segmentation.max()) if segmentation.size else 0
     if largest > _INT64_MAX:
-        warnings.warn(f"ids up to {largest} do not fit int64; returned as uint64", IdWarning, stacklevel=3)
+        warn_caller(IdWarning(f"ids up to {largest} do not fit int64; returned as uint64"))
         return segmentation
     return segmentation.view(np.int64)

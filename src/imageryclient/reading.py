@@ -27,8 +27,8 @@ from .ids import Ids
 from .moment import format_moment, now
 from .pools import together
 from .scales import Scale
-from .volumes import Block, GrapheneVolume, IdsWanted, SegmentationVolume, Volume
-from .volumes.base import is_versioned
+from .volumes import Block, GrapheneVolume, IdsWanted, Volume
+from .volumes.base import is_versioned, read_block
 from .warning import warn_caller
 
 if TYPE_CHECKING:
@@ -114,10 +114,7 @@ class Reading:
 
     def read(self) -> Block:
         """Read the block, and put it on the grid of the target."""
-        if self.ids is None:
-            return self.volume.read(self.own, self.scale).on(self.target)
-        volume = cast(SegmentationVolume, self.volume)
-        return volume.read_ids(self.own, self.scale, self.ids).on(self.target)
+        return read_block(self.volume, self.own, self.scale, self.ids).on(self.target)
 
 
 def parse_missing(value: object) -> Missing:

@@ -21,8 +21,8 @@ from .formats import Layout, open_format, parse_format, workspace_for
 from .journal import Ledger, read_journal
 from .manifest import Manifest, ManifestKind, check_names, parse_manifest, read_entries
 from .places import Places, parse_places
-from .reading import Terms, check_size, terms_of
 from .settings import Settings, digest_of, plain
+from .terms import Terms, check_size, terms_of
 from .workspace import Workspace
 from .writing import Job, try_overlay
 

@@ -34,7 +34,7 @@ from ..volumes.gathering import Gathering, Names, Part, begin, look_up
 from .ahead import each_ahead, pace
 from .failures import FailedPlace
 from .places import Places, boxes_from
-from .terms import Terms, check_size, layers_of, terms_of
+from .terms import Terms, layers_of
 
 if TYPE_CHECKING:
     from ..client import ImageryClient
@@ -45,14 +45,11 @@ __all__ = [
     "Parts",
     "PlaceCutout",
     "ReadingGroup",
-    "Terms",
-    "check_size",
     "finished",
     "iter_group",
     "make_group",
     "read_group",
     "read_in_turn",
-    "terms_of",
 ]
 
 Result = TypeVar("Result")

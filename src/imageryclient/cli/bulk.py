@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .parameters import Numbers, cave_client, with_datastack
+from .parameters import Numbers, open_client, with_layers
 
 __all__ = ["bulk"]
 
@@ -20,9 +20,7 @@ _DONE_BUT_FOR_SOME = 3  # the exit code
 
 @click.command()
 @click.argument("points", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="POINTS.csv")
-@with_datastack
-@click.option("--image", metavar="SOURCE", help="Imagery, such as precomputed://gs://bucket/folder, or a folder.")
-@click.option("--segmentation", metavar="SOURCE", help="Segmentation, such as graphene://https://server/…")
+@with_layers
 @click.option("--out", "output", type=click.Path(path_type=Path), required=True, metavar="PATH",
               help="The output: a folder, or for h5 a file.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["zarr", "npz", "png", "tiff", "h5"]),
@@ -74,19 +72,11 @@ def bulk(
     """  # noqa: D301
     from ..bulk.estimate import estimate_export
     from ..bulk.export import export
-    from ..client import ImageryClient
 
-    if datastack is None and image is None and segmentation is None:
-        raise click.UsageError("say what to cut: --datastack, or --image and --segmentation")
     name: Any = form or _SUFFIXES.get(output.suffix.lower())
     if name is None:
         raise click.UsageError("say which --format; the suffixes .zarr and .h5 say it too")
-    client = ImageryClient(
-        client=None if datastack is None else cave_client(datastack, server, version, token),
-        image_source=image,
-        segmentation_source=segmentation,
-        auth_token=token,
-    )
+    client = open_client(datastack, server, version, token, image, segmentation)
     shape: dict[str, Any] = {"format": name, "bbox_size": size, "column": column, "resolution": resolution, "mip": mip}
     shape |= {"timestamp": timestamp, "masks": _pairs(masks), "ids_columns": ids_columns}
     shape |= {"overlay": overlay, "manifest": manifest}

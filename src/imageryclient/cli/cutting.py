@@ -9,16 +9,14 @@ from typing import Any
 import click
 
 from .painting import Painting, check_output, save_cutout, with_painting
-from .parameters import Numbers, cave_client, with_datastack
+from .parameters import Numbers, open_client, with_layers
 from .progress import shown_progress
 
 __all__ = ["cutout", "link", "redo"]
 
 
 @click.command()
-@with_datastack
-@click.option("--image", metavar="SOURCE", help="Imagery, such as precomputed://gs://bucket/folder, or a folder.")
-@click.option("--segmentation", metavar="SOURCE", help="Segmentation, such as graphene://https://server/…")
+@with_layers
 @click.option("--center", type=Numbers(3), metavar="X,Y,Z", help="Centre, in voxels as Neuroglancer shows them.")
 @click.option("--bounds", type=Numbers(6), metavar="X0,Y0,Z0,X1,Y1,Z1", help="Corners, in place of a centre.")
 @click.option("--around", metavar="ID", help="The box of an object, in place of a centre and a size.")
@@ -62,21 +60,12 @@ def cutout(
     imageryclient cutout --datastack minnie65_public --center 240640,207872,21360 -o place.png
     imageryclient cutout --image em_folder --segmentation seg_folder --bounds 0,0,0,256,256,8 -o place.npz
     """  # noqa: D301
-    from ..client import ImageryClient
-
     if sum(given is not None for given in (center, bounds, around)) != 1:
         raise click.UsageError("say where: either --center, with --size, or --bounds, or --around")
     if root_ids and supervoxels:
         raise click.UsageError("--root-id and --supervoxels exclude each other")
     painting.check()
-    if datastack is None and image is None and segmentation is None:
-        raise click.UsageError("say what to cut: --datastack, or --image and --segmentation")
-    client = ImageryClient(
-        client=None if datastack is None else cave_client(datastack, server, version, token),
-        image_source=image,
-        segmentation_source=segmentation,
-        auth_token=token,
-    )
+    client = open_client(datastack, server, version, token, image, segmentation)
     wanted: Any = list(root_ids) if root_ids else None if supervoxels else "all"
     where: dict[str, Any] = {"around": around, "mip": mip}
     if center:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from ..cutout import Cutout
 from ..errors import ArgumentError, FormatError, ImageryWarning, NotFoundError, SourceError
 from ..section import Section
 from ..sectioncutout import SectionCutout
+from ..warning import warn_caller
 from .movies import movie_text
 from .record import Record
 from .saving import KEYWORD, MISSING
@@ -316,6 +316,4 @@ def _compare(file: Path, record: Record, cut: Cutout | SectionCutout) -> None:
             now, then = (f"{100 * share:.4g} %" for share in (cut.coverage[name].fraction, before))
             facts.append(f"{now} of its {name} is covered by data now, {then} then")
     if facts:
-        warnings.warn(
-            f"{file.name} is not made again quite as it was: {'; '.join(facts)}", ImageryWarning, stacklevel=3
-        )
+        warn_caller(ImageryWarning(f"{file.name} is not made again quite as it was: {'; '.join(facts)}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
@@ -13,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ArgumentError, MissingDataWarning
 from ..ids import distinct, parse_ids
-from ..neuroglancer.looks import color_table, shades_of
+from ..painting.shared import color_table, shades_of
 from ..painting.steady import is_steady
 from ..turning import Axis, turning_sections
+from ..warning import warn_caller
 from .movies import save_movie
 
 if TYPE_CHECKING:
@@ -115,12 +115,8 @@ def save_turn(
     if partly and strict == "warn":
         worst = {name: min(one[name] for one in partly) for name in partly[0]}
         shares = " and ".join(f"{100 * share:.3g} % of {name}" for name, share in worst.items())
-        warnings.warn(
-            f"{len(partly)} of the {frames} pictures of {file.name} show places without data, at the least {shares} is "
-            "covered; they are 0 there",
-            MissingDataWarning,
-            stacklevel=2,
-        )
+        fact = f"{len(partly)} of the {frames} pictures of {file.name} show places without data"
+        warn_caller(MissingDataWarning(f"{fact}, at the least {shares} is covered; they are 0 there"))
     return file
 
 

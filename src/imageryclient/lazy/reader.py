@@ -25,7 +25,8 @@ from ..layers import Layer, LayerName, Mip
 from ..moment import is_settled, now
 from ..scales import Scale
 from ..storage import Patience
-from ..volumes import Block, IdsWanted, SegmentationVolume, Volume, open_volume
+from ..volumes import Block, IdsWanted, Volume, open_volume
+from ..volumes.base import read_block
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
@@ -159,11 +160,10 @@ class LayerReader:
         return block.data
 
     def _block(self, box: Box) -> Block:
-        volume, wanted = self.volume, self.wanted
-        if wanted is None:
-            return volume.read(box, self.scale)
-        wanted = replace(wanted, pinned=is_settled(wanted.moment, now()))
-        return cast(SegmentationVolume, volume).read_ids(box, self.scale, wanted)
+        wanted = self.wanted
+        if wanted is not None:
+            wanted = replace(wanted, pinned=is_settled(wanted.moment, now()))
+        return read_block(self.volume, box, self.scale, wanted)
 
     def __reduce__(self) -> tuple[Callable[..., LayerReader], tuple[Any, ...]]:
         live = self.live if self.opening is None else None

@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from ..painting.color import rgb_bytes
-from ..painting.display import Shades
-from ..painting.style import ALPHA, colors_for, inks_for
+from ..painting.color import hex_colors, rgb_bytes
+from ..painting.options import COLORING
+from ..painting.shared import color_table, shades_of
+from ..painting.style import ALPHA, inks_for
 
-__all__ = ["Look", "color_table", "look_of", "shades_of"]
+__all__ = ["Look", "look_of"]
 
-_MAKING = ("colors", "palette", "h", "l", "s", "default_color")  # the options that make colours
-_INKING = (*_MAKING, "highlight", "rest")
-_SHADING = ("display_range", "percentiles", "gamma")
+_INKING = (*COLORING, "highlight", "rest")
 _PALETTE = "neuroglancer"
 _AREAS = 0.5  # the viewer's own opacity, for what it cannot show, such as outlines alone
 
@@ -76,7 +75,7 @@ def look_of(options: Mapping[str, Any], ids: Sequence[int] = (), image: ArrayLik
     default = options.get("default_color")
     return Look(
         colors=_segment_colors(options, ids),
-        default_color=None if default is None else _hex(rgb_bytes([default]))[0],
+        default_color=None if default is None else hex_colors(rgb_bytes([default]))[0],
         color_seed=_seed(options),
         alpha=_opacity(options),
         contrast=contrast,
@@ -84,31 +83,14 @@ def look_of(options: Mapping[str, Any], ids: Sequence[int] = (), image: ArrayLik
     )
 
 
-def color_table(ids: Sequence[int], options: Mapping[str, Any]) -> dict[int, str]:
-    """Give the colour of each id by the options of a picture, before any is highlighted.
-
-    Examples
-    --------
-    >>> color_table([5, 7], {"palette": ["red", "#0000ff"]})
-    {5: '#ff0000', 7: '#0000ff'}
-    """
-    making = {name: options[name] for name in _MAKING if name in options}
-    return dict(zip(ids, _hex(colors_for(ids, **making)), strict=True))
-
-
-def shades_of(image: ArrayLike, options: Mapping[str, Any]) -> Shades:
-    """Give what is black and what white in imagery, by the options of a picture."""
-    return Shades.of(image, **{name: options[name] for name in _SHADING if options.get(name) is not None})
-
-
 def _segment_colors(options: Mapping[str, Any], ids: Sequence[int]) -> dict[int, str]:
     own = options.get("colors")
     if options.get("highlight") is not None:  # the others are grey
         inks = inks_for(ids, **{name: options[name] for name in _INKING if name in options})
-        return dict(zip(ids, _hex(inks.line[:, :3]), strict=True))
+        return dict(zip(ids, hex_colors(inks.line[:, :3]), strict=True))
     if isinstance(own, Mapping):
         named = {int(key): color for key, color in own.items()}
-        colors = dict(zip(named, _hex(rgb_bytes(list(named.values()))), strict=True))
+        colors = dict(zip(named, hex_colors(rgb_bytes(list(named.values()))), strict=True))
         others = [i for i in ids if i not in colors]
         if others and "palette" in options and not _is_viewers(options) and options.get("default_color") is None:
             colors |= color_table(others, {**options, "colors": {}})
@@ -134,7 +116,3 @@ def _opacity(options: Mapping[str, Any]) -> float:
     if given is None:
         return _AREAS
     return float(max(given.values(), default=ALPHA) if isinstance(given, Mapping) else given)
-
-
-def _hex(colors: NDArray[Any]) -> list[str]:
-    return ["#" + color.tobytes().hex() for color in colors]

@@ -16,7 +16,7 @@ from ..errors import ArgumentError, MissingExtraError
 from .hues import hls, husl
 from .steady import is_steady, steady_colors
 
-__all__ = ["RGB", "discrete_colors", "palette_colors", "rgb_bytes", "rgba_bytes"]
+__all__ = ["RGB", "discrete_colors", "hex_colors", "palette_colors", "rgb_bytes", "rgba_bytes"]
 
 RGB = tuple[float, float, float]
 _Key = TypeVar("_Key")
@@ -191,6 +191,17 @@ def rgb_bytes(colors: Iterable[Any]) -> NDArray[np.uint8]:
         values = [int(c) for c in triple] if whole else [int(255 * min(c, 1)) for c in triple]
         out[place] = values
     return np.array(out, dtype=np.uint8).reshape(-1, 3)
+
+
+def hex_colors(colors: NDArray[np.uint8]) -> list[str]:
+    """Write colours in 8 bits, shape (n, 3), as hex strings.
+
+    Examples
+    --------
+    >>> hex_colors(np.array([[255, 0, 16]], np.uint8))
+    ['#ff0010']
+    """
+    return ["#" + color.tobytes().hex() for color in colors]
 
 
 def rgba_bytes(color: Any) -> tuple[int, int, int, int]:

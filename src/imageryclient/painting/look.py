@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..errors import ArgumentError
 from .annotations import Annotations
 from .display import Contrast
-from .marks import Mark
+from .marks import Mark, as_marks
+from .options import INKING
 from .primitives import Ink
 from .shared import painted_colors
 from .style import ALPHA, REST, Dash, LineSide, Opacity, Style, inks_for
@@ -135,13 +136,11 @@ class Look:
     @property
     def annotations(self) -> Annotations:
         """What is written on the figure."""
-        marks = self.marks if isinstance(self.marks, Sequence) else (self.marks,)
-        return Annotations(tuple(marks), self.labels, self.legend, self.scale_bar, self.background or "white")
+        return Annotations(as_marks(self.marks), self.labels, self.legend, self.scale_bar, self.background or "white")
 
     def _inking(self) -> dict[str, Any]:
         """Give the options of which colours are made."""
-        names = ("colors", "palette", "h", "l", "s", "default_color", "alpha", "outline", "fill", "highlight", "rest")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in INKING}
 
     def painted_colors(self, ids: list[int]) -> dict[int, tuple[int, int, int]]:
         """Give the colour that each id is painted in."""

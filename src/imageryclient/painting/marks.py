@@ -37,7 +37,7 @@ from .placing import (
 )  # fmt: skip
 from .primitives import Disc, Group, Ink, Path
 
-__all__ = ["Arrow", "Lines", "Mark", "Points", "Text", "mark_from_dict"]
+__all__ = ["Arrow", "Lines", "Mark", "Points", "Text", "as_marks", "mark_from_dict"]
 
 
 class Mark(Protocol):
@@ -297,6 +297,11 @@ class Lines(Recorded):
             )
         ]
         return [Group(self.name, tuple(drawn))]
+
+
+def as_marks(marks: Sequence[Mark] | Mark) -> tuple[Mark, ...]:
+    """Read an argument `marks`: several, or one alone."""
+    return tuple(marks) if isinstance(marks, Sequence) else (marks,)
 
 
 def mark_from_dict(document: Mapping[str, Any]) -> Mark:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["COLORING", "PAINTED", "SHADING", "options_over"]
+__all__ = ["COLORING", "INKING", "PAINTED", "SHADING", "options_over"]
 
 COLORING = ("colors", "palette", "h", "l", "s", "default_color")  # options that give colours
+INKING = (*COLORING, "alpha", "outline", "fill", "highlight", "rest")  # and what each id is painted with
 SHADING = ("display_range", "percentiles", "gamma")
 # of cutouts, unless they say otherwise: dense segmentations have no outline around all of them, so each has its own
 PAINTED: Mapping[str, Any] = {"palette": "steady", "merge_outline": False, "side": "in", "width": 2}

@@ -23,7 +23,7 @@ from ..section import UNTURNED, Section
 from .annotations import Annotations, annotate
 from .color import rgb_bytes
 from .figure import stack_images, title_size
-from .marks import Mark
+from .marks import Mark, as_marks
 from .planes import Plane
 from .primitives import Group, Ink, Path
 from .shared import painted_colors, shared_options
@@ -263,7 +263,7 @@ def orthogonal_figure(
     >>> orthogonal_figure(np.zeros((40, 30, 4), np.uint8), None, planes, scale_bar=False).size
     (66, 56)
     """
-    drawn = (*marks,) if isinstance(marks, Sequence) else (marks,)
+    drawn = as_marks(marks)
     if lines is not False:
         drawn = (Crossing(planes.at) if lines is True else Crossing(planes.at, lines), *drawn)
     if ids is None:

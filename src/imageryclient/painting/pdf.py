@@ -5,7 +5,6 @@ Names of sections in comments are of ISO 32000-1.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,6 +14,7 @@ import numpy as np
 
 from .._version import __version__
 from ..errors import ImageryWarning
+from ..warning import warn_caller
 from .curves import Curves
 from .helvetica import CAPITALS, helvetica, helvetica_width
 from .lettering import HALO
@@ -200,12 +200,8 @@ class _Speller:
     def warn(self) -> None:
         """Say what question marks stand for."""
         if self.lost:
-            warnings.warn(
-                f"a PDF's own Helvetica has no {', '.join(self.lost)}: question marks stand for them in its texts; "
-                "write others, or save as .svg",
-                ImageryWarning,
-                stacklevel=4,
-            )
+            fact = f"a PDF's own Helvetica has no {', '.join(self.lost)}: question marks stand for them in its texts"
+            warn_caller(ImageryWarning(f"{fact}; write others, or save as .svg"))
 
 
 def _primitive(one: Primitive, opacities: Opacities, speller: _Speller) -> Iterable[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from .color import hex_colors
 from .display import Shades
 from .options import COLORING, SHADING
 from .style import among, colors_for
 
-__all__ = ["painted_colors", "shared_options"]
+__all__ = ["color_table", "painted_colors", "shades_of", "shared_options"]
 
 
 def shared_options(image: ArrayLike | None, ids: Sequence[int], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,18 +40,32 @@ def shared_options(image: ArrayLike | None, ids: Sequence[int], options: Mapping
     {'alpha': 0.5, 'colors': {7: '#ff0000', 9: '#0000ff'}, 'display_range': (0.0, 2.0)}
     """
     shared = {name: value for name, value in options.items() if name not in (*COLORING, *SHADING)}
-    making = {name: options[name] for name in COLORING if name in options}
     shading = {name: options[name] for name in SHADING if name in options}
     if ids:
-        rgb = colors_for(ids, **making)
-        shared["colors"] = {key: "#" + bytes(color).hex() for key, color in zip(ids, rgb, strict=True)}
+        shared["colors"] = color_table(ids, options)
     if image is not None:
-        shades = Shades.of(image, **shading)
+        shades = shades_of(image, options)
         if shades.low == shades.high:  # of one value: any part finds the same
             return shared | shading
         shared |= {name: value for name, value in shading.items() if name == "gamma"}
         shared["display_range"] = (shades.low, shades.high)
     return shared
+
+
+def color_table(ids: Sequence[int], options: Mapping[str, Any]) -> dict[int, str]:
+    """Give the colour of each id by the options of a picture, before any is highlighted.
+
+    Examples
+    --------
+    >>> color_table([5, 7], {"palette": ["red", "#0000ff"]})
+    {5: '#ff0000', 7: '#0000ff'}
+    """
+    return dict(zip(ids, hex_colors(_colors(ids, options)), strict=True))
+
+
+def shades_of(image: ArrayLike, options: Mapping[str, Any]) -> Shades:
+    """Give what is black and what white in imagery, by the options of a picture."""
+    return Shades.of(image, **{name: options[name] for name in SHADING if options.get(name) is not None})
 
 
 def painted_colors(ids: Sequence[int], options: Mapping[str, Any]) -> dict[int, tuple[int, int, int]]:
@@ -60,7 +76,11 @@ def painted_colors(ids: Sequence[int], options: Mapping[str, Any]) -> dict[int, 
     >>> painted_colors([7, 9], {"colors": ["red", "blue"], "highlight": 7})
     {7: (255, 0, 0)}
     """
-    rgb = colors_for(ids, **{name: options[name] for name in COLORING if name in options}).tolist()
+    rgb = _colors(ids, options).tolist()
     chosen = options.get("highlight")
     seen = [True] * len(ids) if chosen is None else among(ids, chosen).tolist()
     return {key: (r, g, b) for key, (r, g, b), kept in zip(ids, rgb, seen, strict=True) if kept}
+
+
+def _colors(ids: Sequence[int], options: Mapping[str, Any]) -> NDArray[np.uint8]:
+    return colors_for(ids, **{name: options[name] for name in COLORING if name in options})

@@ -15,7 +15,7 @@ from ..errors import ArgumentError
 from ..masks import SegmentationMasks
 from ..section import Section
 from .annotations import Annotations, annotate
-from .marks import Mark
+from .marks import Mark, as_marks
 from .overlay import composite_overlay
 from .shared import painted_colors, shared_options
 
@@ -36,17 +36,22 @@ class Sheets:
         Where each section lies.
     depth : float
         How thick a section is, in nm.
+    known : SegmentationMasks or None
+        Masks of the segmentation, where they are made already.
     """
 
     image: NDArray[Any] | None
     segmentation: NDArray[np.uint64] | None
     places: Sequence[Section]
     depth: float
+    known: SegmentationMasks | None = None
 
     @cached_property
     def masks(self) -> SegmentationMasks | None:
         """The masks of all sections together."""
-        return None if self.segmentation is None else SegmentationMasks(self.segmentation)
+        if self.segmentation is None:
+            return None
+        return SegmentationMasks(self.segmentation) if self.known is None else self.known
 
     def pictures(self, section: int | None = None, **options: Any) -> list[Image.Image]:
         """Paint one section, counted from 0, or all of them.
@@ -63,10 +68,22 @@ class Sheets:
         ArgumentError
             If there is no such section, or an option makes no sense.
         """
-        if section is not None and not 0 <= section < len(self.places):
+        chosen = self.chosen(section)
+        return list(map(self.painter(**options), chosen))
+
+    def chosen(self, section: int | None = None) -> Sequence[int]:
+        """Give the numbers of all sections, or of just that one.
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such section.
+        """
+        if section is None:
+            return range(len(self.places))
+        if not 0 <= section < len(self.places):
             raise ArgumentError(f"there are {len(self.places)} sections, counted from 0; got section={section!r}")
-        paint = self.painter(**options)
-        return [paint(n) for n in (range(len(self.places)) if section is None else [section])]
+        return [section]
 
     def frames(self, **options: Any) -> Iterator[Image.Image]:
         """Paint one section after the other, each when it is asked for."""
@@ -100,7 +117,7 @@ class Sheets:
             options["width"] = self._pixels(width_nm, zoom, options)
         ids = [] if self.masks is None else list(self.masks)
         what = Annotations(
-            tuple(marks) if isinstance(marks, Sequence) else (marks,),
+            as_marks(marks),
             labels,
             legend,
             scale_bar,

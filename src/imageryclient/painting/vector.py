@@ -192,10 +192,7 @@ def sheet_figures(
         raise ArgumentError("there is neither imagery nor segmentation to draw")
     if 0 in block.shape:
         raise ArgumentError(f"sections of shape {block.shape[:2]}, {block.shape[2]} of them, have no pixels to draw")
-    count = len(sheets.places)
-    if section is not None and not 0 <= section < count:
-        raise ArgumentError(f"there are {count} sections, counted from 0; got section={section!r}")
-    drawn = range(count) if section is None else [section]
+    drawn = sheets.chosen(section)
     if annotations and len(annotations) != len(drawn):
         raise ArgumentError(f"annotations are for each section that is drawn, {len(drawn)}; got {len(annotations)}")
     shades = None if sheets.image is None else look.contrast.shades(sheets.image)

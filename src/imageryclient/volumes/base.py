@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import prod
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import fastremap
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "default_scale",
     "is_versioned",
     "only_wanted",
+    "read_block",
     "replaced",
     "scale_at",
     "scale_for",
@@ -121,6 +122,13 @@ class SegmentationVolume(Volume, Protocol):
 def is_versioned(volume: Volume) -> bool:
     """Tell whether a layer holds ids that change over time."""
     return isinstance(volume, SegmentationVolume) and volume.versioned
+
+
+def read_block(volume: Volume, box: Box, scale: Scale, wanted: IdsWanted | None) -> Block:
+    """Read a block of a layer: of a segmentation the ids `wanted`, of imagery, where that is None, its values."""
+    if wanted is None:
+        return volume.read(box, scale)
+    return cast(SegmentationVolume, volume).read_ids(box, scale, wanted)
 
 
 def only_wanted(ids: Ids, wanted: IdsWanted) -> Ids:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from ..pools import fetch_pool
 from ..precomputed.chunks import Chunk, around, chunks_covering
 from ..precomputed.labels import TouchedLabels
 from ..scales import Scale
-from .base import Block, IdsWanted, SegmentationVolume, Volume, only_wanted, replaced
+from .base import Block, IdsWanted, Volume, only_wanted, read_block, replaced
 from .graphene import GrapheneVolume
 from .precomputed import PrecomputedVolume, as_uint64
 
@@ -148,9 +148,7 @@ class _Unread:
 
     def block(self, volume: Volume, names: Names | None = None) -> Block:
         """Read it."""
-        if self.wanted is None:
-            return volume.read(self.box, self.scale)
-        return cast(SegmentationVolume, volume).read_ids(self.box, self.scale, self.wanted)
+        return read_block(volume, self.box, self.scale, self.wanted)
 
     def detached(self) -> Part:
         """Give it as it is."""

@@ -45,6 +45,11 @@ class ArrayLayout:
         return ("place", *_SPACE, *(("c",) if len(self.row) == 4 else ()))
 
     @property
+    def folder(self) -> str:
+        """Name of the folder where formats of a file for each place put its files."""
+        return "imagery" if self.name == "image" else self.name
+
+    @property
     def nbytes(self) -> int:
         """Bytes of a row."""
         return int(np.prod(self.row)) * np.dtype(self.dtype).itemsize

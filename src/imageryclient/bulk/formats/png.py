@@ -65,8 +65,7 @@ class PngFormat:
         name = self._layout.name(place)
         for array in self._layout.arrays:
             if array.name != "segmentation":
-                folder = "imagery" if array.name == "image" else array.name
-                write_pictures(self._workspace, folder, name, _sections(products.array(array.name)))
+                write_pictures(self._workspace, array.folder, name, _sections(products.array(array.name)))
         write_pictures(self._workspace, "overlay", name, products.pictures)
 
     def finish(self, done: NDArray[np.bool_]) -> None:

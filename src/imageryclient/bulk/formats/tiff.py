@@ -62,8 +62,7 @@ class TiffFormat:
             block, ids = products.array(array.name), None
             if array.name == "segmentation" and segments is not None:
                 block, ids = segments.labels.astype(np.uint16), segments.ids
-            folder = "imagery" if array.name == "image" else array.name
-            with self._workspace.staged(self._workspace.folder / folder / f"{name}.tif") as staged:
+            with self._workspace.staged(self._workspace.folder / array.folder / f"{name}.tif") as staged:
                 write_stack(staged, block, record, ome=False, ids=ids)
         write_pictures(self._workspace, "overlay", name, products.pictures)
 
