@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import imageryclient as ic
 from imageryclient.cave.node_ids import NodeLayout
@@ -22,6 +23,13 @@ from imageryclient.demo.history import History
 from imageryclient.demo.server import DEMO_TOKEN, DemoServer
 from imageryclient.demo.writer import Layout, downsample_image, downsample_labels, write_precomputed
 from imageryclient.scales import Sharding
+
+# ---- properties -------------------------------------------------------------------------------------------------
+
+# What runs for everyone tries the same examples every time; `search` tries others, and more of them.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=1000, deadline=None)
+settings.load_profile("repeatable")
 
 # ---- no network beyond loopback ---------------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ def equal(one: Block, other: Block) -> bool:
     )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(boxes=boxes, asked=st.sampled_from(["all", None, "some"]))
 def test_boxes_read_together_are_those_read_apart(volume: GrapheneVolume, boxes: list[Box], asked: Any) -> None:
     some = np.unique(IDS)[::4] // np.uint64(3)
@@ -105,7 +105,7 @@ def test_boxes_read_together_are_those_read_apart(volume: GrapheneVolume, boxes:
     assert all(equal(stored.part(box).block(volume), volume.read(box, scale)) for box in boxes)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_labels_are_cropped_and_renamed_as_arrays_are(data: st.DataObject) -> None:
     region, part = outer_and_inner(data)

@@ -55,7 +55,7 @@ def taken(starts: np.ndarray, shape: tuple, grid: Grid) -> int:
     return grid.voxel_bytes * sum(min(a, len(found)) for a, found in zip(around, hulls.values(), strict=True))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000), st.integers(1, 25), st.integers(500, 20_000), st.integers(0, 3000))
 def test_groups_keep_to_the_budget_and_are_as_large_as_it_allows(seed: int, count: int, budget: int, each: int) -> None:
     starts = np.random.default_rng(seed).integers(-20, 60, (count, 3))

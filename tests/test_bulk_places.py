@@ -16,7 +16,7 @@ from imageryclient.geometry import Region
 coordinates = st.floats(-500, 500).map(lambda c: round(c, 2))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(coordinates, coordinates, coordinates), min_size=1, max_size=8),
     st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9)),
@@ -29,7 +29,7 @@ def test_on_grids_as_fine_boxes_are_those_of_a_cutout(points: list, size: tuple,
         assert box.shape == places.shape_at(grid)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(coordinates, coordinates, coordinates), min_size=1, max_size=8),
     st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9)),

@@ -47,7 +47,7 @@ def live(server: Callable[..., DemoServer], connect: Callable[..., Any]) -> tupl
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(4, 9), st.integers(1, 5)), max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_kinds_against_every_voxel(parts: list[tuple[int, int, int]]) -> None:
     old, new, voxels = (np.array([part[n] for part in parts], dtype=np.int64) for n in range(3))
     rows = compare(old.astype(np.uint64), new.astype(np.uint64), voxels)

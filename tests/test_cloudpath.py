@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imageryclient.cloudpath import CloudPath, cloudvolume_path, file_path, parse_source
@@ -358,7 +358,6 @@ def test_a_secret_in_a_source_is_refused_and_not_repeated(source: str) -> None:
     assert "verysecret" not in str(caught.value)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=40))
 def test_any_text_is_taken_apart_or_refused(text: str) -> None:
     try:
@@ -369,7 +368,6 @@ def test_any_text_is_taken_apart_or_refused(text: str) -> None:
     assert path.url.startswith(("file:", "https://", "http://", "gs://", "s3://", "az://"))
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(
         ["gs://bucket/", "s3+https://example.org/bucket/", "https://example.org/", "zarr3://az://acc/con/"]

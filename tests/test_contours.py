@@ -59,7 +59,7 @@ def check(labels: np.ndarray) -> None:
         assert found.fixed[first] or not found.fixed[first:last].any()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SECTIONS)
 def test_rings_cover_their_voxels_and_no_others(labels: np.ndarray) -> None:
     check(labels)

@@ -50,7 +50,7 @@ def distances(points: np.ndarray, path: np.ndarray) -> np.ndarray:
     return np.sqrt(((start + at * side - points) ** 2).sum(axis=2)).min(axis=0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(LARGER)
 def test_smooth_areas_leave_no_gap_and_do_not_overlap(labels: np.ndarray) -> None:
     curves = Curves.smooth(Contours.of(labels, include_null=True))
@@ -63,7 +63,7 @@ def test_smooth_areas_leave_no_gap_and_do_not_overlap(labels: np.ndarray) -> Non
     assert np.array_equal(covered.sum(axis=0), np.ones(len(points)))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(LARGER)
 def test_smooth_paths_are_closed_shared_and_near_the_voxels_edges(labels: np.ndarray) -> None:
     contours = Contours.of(labels, include_null=True)

@@ -198,7 +198,7 @@ def test_blocks_of_compressed_segmentation(tmp_path, block_size):
     assert np.array_equal(read_files(tmp_path, layout, SHAPE, "uint64", 1), array)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     bits=st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 6)),
     hash_=st.sampled_from(["identity", "murmurhash3_x86_128"]),
@@ -306,7 +306,7 @@ def test_levels_must_agree(tmp_path):
         write_precomputed(tmp_path, [((4, 4, 4), Layout(resolution=(8, 8, 40), placeholder=True))], kind="image")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(*(st.integers(1, 9) for _ in range(3))),
     factors=st.tuples(*(st.integers(1, 4) for _ in range(3))),

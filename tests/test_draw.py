@@ -55,7 +55,7 @@ def cover_of(areas: list[Area], size: tuple[int, int]) -> list[np.ndarray]:
 coordinate = st.floats(-8, 28, allow_subnormal=False)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=3), min_size=1, max_size=3))
 def test_triangles_cover_what_points_in_them_say(triangles: list) -> None:
     polygons = [np.array(points, float) for points in triangles]

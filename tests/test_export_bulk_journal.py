@@ -30,7 +30,7 @@ ENTRIES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ENTRIES, st.data())
 def test_whole_lines_are_read_and_a_torn_one_is_not(
     tmp_path_factory: pytest.TempPathFactory, entries: list[Entry], data: Any

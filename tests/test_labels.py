@@ -49,7 +49,7 @@ def ids_below(ids: np.ndarray, box: tuple[float, float, float, float], zoom: flo
     return set(np.unique(ids[int(left) : math.ceil(right), int(top) : math.ceil(bottom)]).tolist())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from([0.7, 1.0, 2.5, 4.0]), st.integers(3, 30))
 def test_texts_lie_within_their_segments_and_do_not_overlap(seed: int, zoom: float, count: int) -> None:
     ids = blobs(seed, count=count)

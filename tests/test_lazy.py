@@ -198,7 +198,7 @@ def grids(draw: Any) -> tuple[Scale, Box, int, int]:
 
 
 @given(grids())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_stored_chunk_lies_in_two_blocks(grid: tuple[Scale, Box, int, int]) -> None:
     scale, box, itemsize, limit = grid
     blocks = aligned_chunks(scale, box, itemsize, limit)
@@ -213,7 +213,7 @@ def test_no_stored_chunk_lies_in_two_blocks(grid: tuple[Scale, Box, int, int]) -
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_index_is_read_by_the_smallest_box_that_holds_it(data: Any) -> None:
     array = np.arange(7 * 5 * 3).reshape(7, 5, 3)
     number = st.integers(-9, 9)

@@ -111,7 +111,7 @@ def test_the_moment_is_that_of_the_caveclients_version(datastack: Any, server: A
     st.sampled_from([(8, 8, 40), (4, 4, 40), (1, 1, 1), (32, 32, 40), (12, 5, 100)]),
     st.sampled_from([0, 1]),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_place_counts_for_the_voxel_that_holds_it(
     datastack: Any, fine_client: ic.ImageryClient, xyz: list[Any], unit: Any, mip: int
 ) -> None:

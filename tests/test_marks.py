@@ -138,7 +138,7 @@ def test_the_nearest_point_lies_on_top() -> None:
     assert [disc.x for disc in found] == [3, 2, 4, 1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(-400, 400), min_size=6, max_size=6), st.integers(1, 90), st.integers(0, 200))
 def test_lines_are_cut_at_the_faces(numbers: list[int], thickness: int, depth: int) -> None:
     a, b = numbers[:3], numbers[3:]

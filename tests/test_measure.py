@@ -36,7 +36,7 @@ def voxels_of(labels: np.ndarray, box: Box, root_id: int) -> np.ndarray:
 
 
 @given(volumes())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_each_object_is_measured_as_counted_by_hand(volume: tuple[np.ndarray, Box]) -> None:
     labels, box = volume
     found = measure(labels, box)
@@ -56,7 +56,7 @@ def test_each_object_is_measured_as_counted_by_hand(volume: tuple[np.ndarray, Bo
 
 
 @given(volumes())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_contacts_are_the_faces_between_voxels(volume: tuple[np.ndarray, Box]) -> None:
     labels, box = volume
     faces: Counter[tuple[int, int, int]] = Counter()
@@ -80,7 +80,7 @@ def test_contacts_are_the_faces_between_voxels(volume: tuple[np.ndarray, Box]) -
 
 
 @given(volumes(least=1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_distance_is_that_of_the_closest_of_all_pairs_of_voxels(volume: tuple[np.ndarray, Box]) -> None:
     labels, box = volume
     present = sorted({int(n) for n in labels.flat})

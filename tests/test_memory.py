@@ -77,7 +77,7 @@ def layers(draw):
     return made
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(layers(), RESOLUTIONS, st.tuples(*(st.integers(-4, 20) for _ in "xyz")), SHAPES, st.booleans())
 def test_joint_cutouts_are_exact(pair, unit, corner, size, scaled):
     (image, image_at, image_nm), (ids, ids_at, ids_nm) = pair

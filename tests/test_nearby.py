@@ -26,7 +26,7 @@ def told(labels, pixels, width):
     return found
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.sampled_from([(np.uint8, 255), (np.uint16, 2**16 - 1), (np.uint32, 2**32 - 1), (np.uint8, 9)]),
     SHAPES,

@@ -34,7 +34,7 @@ def block_of(box):
     return np.random.default_rng(3).integers(0, 256, box.shape, dtype=np.uint8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(boxes, st.tuples(*[st.floats(0, 0.999)] * 3), st.sampled_from([None, 4.0, 9.0]))
 def test_every_pixel_takes_the_voxel_that_contains_its_centre(box, share, nm_per_pixel) -> None:
     block = block_of(box)
@@ -69,7 +69,7 @@ def test_every_pixel_takes_the_voxel_that_contains_its_centre(box, share, nm_per
             assert figure[width + GAP + k, j] == block[index(at[0], down[j], deep[k])]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(boxes, st.sampled_from(["xy", "xz", "yz"]))
 def test_the_sections_say_where_the_pixels_lie(box, plane) -> None:
     planes = OrthogonalPlanes.through(box)

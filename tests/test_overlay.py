@@ -59,7 +59,7 @@ STYLES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     STYLES,
     st.integers(0, 2**32),
@@ -118,7 +118,7 @@ def volume(seed=0, shape=(9, 8, 5)):
     return rng.choice([0, 4, 6, 2**60], shape).astype(np.uint64), rng.integers(0, 256, shape, dtype=np.uint8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(STYLES, st.integers(1, 7), st.integers(0, 2**32), st.sampled_from([0, 1, 2]), st.sampled_from("CF"))
 def test_volumes_of_many_ids_equal_the_plain_way(style, width, seed, dim, order):
     rng = np.random.default_rng(seed)

@@ -78,7 +78,7 @@ def test_opacity_of_each_id(as_masks, beneath):
     np.testing.assert_array_equal(pixels(got), want)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 99),
     st.integers(1, 3),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imageryclient.errors import ArgumentError
@@ -42,7 +42,6 @@ def cell(panels, n):
     return places[n]
 
 
-@settings(deadline=None)
 @given(layouts())
 def test_panels_and_headings_lie_within_and_apart(panels) -> None:
     width, height = panels.size
@@ -58,7 +57,6 @@ def test_panels_and_headings_lie_within_and_apart(panels) -> None:
         assert beside or apart
 
 
-@settings(deadline=None)
 @given(layouts())
 def test_rows_and_columns_are_as_large_as_they_must_be_and_no_larger(panels) -> None:
     count = len(panels.sizes)
@@ -84,7 +82,6 @@ def test_rows_and_columns_are_as_large_as_they_must_be_and_no_larger(panels) -> 
         assert spot.top - top == {"upper": 0, "middle": spare_y // 2, "lower": spare_y}[vertical]
 
 
-@settings(deadline=None)
 @given(layouts())
 def test_a_heading_sits_on_its_panel(panels) -> None:
     for n, (spot, head) in enumerate(zip(panels.spots, panels.heads, strict=True)):

@@ -86,7 +86,7 @@ def test_what_is_no_point_is_refused(points: Any) -> None:
 
 
 @given(hnp.arrays(np.float64, st.tuples(st.integers(0, 30), st.just(3)), elements=st.floats(-(2.0**52), 2.0**52)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_arrays_lists_columns_and_tables_say_the_same(xyz: np.ndarray) -> None:
     frame = pd.DataFrame(split("pt_position", xyz))
     joined = pd.DataFrame({"id": range(len(xyz)), "pt_position": list(xyz)})

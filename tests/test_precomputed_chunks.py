@@ -24,7 +24,7 @@ def triples(low: int, high: int) -> st.SearchStrategy[IntTriple]:
     return st.tuples(number, number, number)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(triples(-9, 9), triples(1, 13), triples(1, 6), triples(-12, 20), triples(0, 14))
 def test_covering_against_every_voxel(
     start: IntTriple, size: IntTriple, chunk: IntTriple, low: IntTriple, extent: IntTriple

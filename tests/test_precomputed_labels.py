@@ -178,7 +178,7 @@ def test_every_bit_width(dtype: str, width: int) -> None:
     check(encode(labels, (8, 8, 8), mixed, junk=True), labels, (8, 8, 8))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_encoding(data: st.DataObject) -> None:
     def triple(low: int, high: int) -> IntTriple:

@@ -23,7 +23,7 @@ boxes = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(boxes, st.sampled_from([None, 4.0, 5.0, 8.0, 11.0]), st.booleans())
 def test_each_cube_takes_the_voxel_at_its_centre_and_every_centre_within_has_one(box, nm, channels) -> None:
     image = np.arange(box.voxels * 2, dtype=np.uint16).reshape(*box.shape, 2)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imageryclient.errors import ArgumentError, BoundsError
+from imageryclient.geometry import TOLERANCE
 from imageryclient.neuroglancer.placement import Placement
 from imageryclient.section import Section, orientation_across, voxels_at
 
@@ -73,6 +74,7 @@ def test_a_box_holds_the_voxels_of_all_pixels_and_no_more(
 
 
 @given(quaternions, st.floats(0.2, 6), st.integers(1, 40), st.integers(1, 40))
+@example((0, 0, 0, 1), 1.1, 1, 25)  # 1.1 * 25 is a little more than 27.5: the last centre lies on the border
 def test_a_zoomed_section_begins_where_it_did(turn: tuple[int, ...], zoom: float, width: int, height: int) -> None:
     section = Section((10.0, -20.0, 30.0), (width, height), 8.0, turn)  # type: ignore[arg-type]
     zoomed = section.zoomed(zoom)
@@ -81,8 +83,8 @@ def test_a_zoomed_section_begins_where_it_did(turn: tuple[int, ...], zoom: float
     some = corner + section.axes @ np.array([16.0, 4.0, 5.0])
     assert zoomed.pixels(some)[0] == pytest.approx([2 * zoom, zoom / 2, 5], abs=1e-6)
     for pixels, voxels in zip(zoomed.size, (width, height), strict=True):
-        centres = (np.arange(9 * voxels + 9) + 0.5) / zoom
-        assert pixels == max(1, int((centres < voxels - 1e-9).sum()))
+        centres = np.arange(9 * voxels + 9) + 0.5
+        assert pixels == max(1, int((centres < voxels * zoom - TOLERANCE).sum()))
 
 
 def test_tiles_make_the_whole() -> None:

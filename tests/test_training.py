@@ -52,7 +52,7 @@ def settings_of_places(draw: Any) -> tuple[Box, tuple[int, ...]]:
 
 
 @given(settings_of_places())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_just_the_places_whose_boxes_lie_inside_are_drawn(given_places: tuple[Box, tuple[int, ...]]) -> None:
     box, size = given_places
     low, high = box.nm
@@ -75,7 +75,7 @@ def test_just_the_places_whose_boxes_lie_inside_are_drawn(given_places: tuple[Bo
 
 
 @given(settings_of_places(), st.randoms(use_true_random=False))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_mask_holds_the_centres_each_as_likely_as_any(given_places: tuple[Box, tuple[int, ...]], rnd: Any) -> None:
     box, size = given_places
     coarse = Box((-1, -1, -1), (3, 4, 5), (20.0, 12.0, 60.0))

@@ -54,7 +54,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 # ---- boxes ------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     corners=st.tuples(*[st.lists(st.integers(-9, n + 9), min_size=2, max_size=2, unique=True) for n in (45, 37, 23)])
 )

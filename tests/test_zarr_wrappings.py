@@ -52,7 +52,7 @@ def decoded(size: int, packed: bytes) -> bytes:
     return Decoder(coding).decode(struct.pack("<i", size) + packed, (slice(0, size),)).tobytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sequences=SEQUENCES, tail=TAIL)
 def test_any_block(sequences: Sequences, tail: bytes) -> None:
     plain, packed = lz4_block(sequences, tail)
@@ -107,7 +107,7 @@ def test_blocks_that_make_no_sense(data: bytes) -> None:
         Decoder(zarr2_coding([5], "|u1", "C", {"id": "lz4"}, None)).decode(data, (slice(0, 5),))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.binary(max_size=60))
 def test_no_bytes_are_more_than_damaged(data: bytes) -> None:
     for name in ("zlib", "bz2", "lzma", "lz4", "n5-lz4"):

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import ArgumentError, BoundsError
 from .geometry import TOLERANCE, Box, FloatTriple, IntTriple, Resolution
 
-__all__ = ["UNTURNED", "Panel", "Quaternion", "Section", "Tile", "orientation_across", "voxels_at"]
+__all__ = ["UNTURNED", "Panel", "Quaternion", "Section", "Tile", "orientation_across", "pixels_across", "voxels_at"]
 
 Panel = Literal["xy", "xz", "yz"]
 Quaternion = tuple[float, float, float, float]
@@ -164,7 +164,7 @@ class Section:
         if zoom == 1:
             return self
         nm = self.nm_per_pixel / zoom
-        size = np.array([max(1, math.ceil(n * zoom - 0.5)) for n in self.size])
+        size = np.array([pixels_across(n, zoom) for n in self.size])
         shift = self.axes[:, :2] @ (size * nm - np.array(self.size) * self.nm_per_pixel) / 2
         center = cast(FloatTriple, tuple((np.array(self.center) + shift).tolist()))
         return replace(self, center=center, size=(int(size[0]), int(size[1])), nm_per_pixel=nm)
@@ -222,6 +222,19 @@ class Section:
             f"{width} x {height} pixels of {self.nm_per_pixel:g} nm around ({x:.10g}, {y:.10g}, {z:.10g}) nm, "
             f"across ({a + 0.0:.3g}, {b + 0.0:.3g}, {c + 0.0:.3g})"
         )
+
+
+def pixels_across(voxels: int, zoom: float) -> int:
+    """Give how many pixels a picture drawn `zoom` times as large is wide: those whose centres lie in it, at least one.
+
+    A centre on the far border, but for rounding, lies outside.
+
+    Examples
+    --------
+    >>> pixels_across(5, 1.5), pixels_across(25, 1.1), pixels_across(1, 0.2)
+    (7, 27, 1)
+    """
+    return max(1, math.ceil(voxels * zoom - 0.5 - TOLERANCE))
 
 
 def voxels_at(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geometry import TOLERANCE
+from ..section import pixels_across
 from .curves import Curves
 
 __all__ = ["Canvas", "Trails"]
@@ -33,13 +35,13 @@ class Canvas:
     @classmethod
     def of(cls, section: tuple[int, int], zoom: float) -> Canvas:
         """Give the picture of so large a section: of as many pixels as have their centre in it, at least one."""
-        width, height = (max(1, int(np.ceil(voxels * zoom - 0.5))) for voxels in section)
-        return cls(section, (width, height), zoom)
+        width, height = section
+        return cls(section, (pixels_across(width, zoom), pixels_across(height, zoom)), zoom)
 
     def nearest(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Give the column and the row of the voxels that hold the centres of each column's and row's pixels."""
         columns, rows = (
-            np.minimum(((np.arange(pixels) + 0.5) / self.zoom).astype(np.intp), voxels - 1)
+            np.minimum(((np.arange(pixels) + 0.5) / self.zoom + TOLERANCE).astype(np.intp), voxels - 1)
             for voxels, pixels in zip(self.section, self.size, strict=True)
         )
         return columns, rows
