@@ -19,6 +19,9 @@ def test_the_curve_visits_every_cell_of_a_cube_and_steps_to_neighbours() -> None
     code = hilbert_code(cells)
     assert sorted(code.tolist()) == list(range(16**3))
     assert np.all(np.abs(np.diff(cells[np.argsort(code)], axis=0)).sum(axis=1) == 1)
+    few = hilbert_code(cells, bits=4)
+    assert sorted(few.tolist()) == list(range(16**3))
+    assert np.all(np.abs(np.diff(cells[np.argsort(few)], axis=0)).sum(axis=1) == 1)
 
 
 def test_cells_far_apart_have_codes_of_their_own() -> None:

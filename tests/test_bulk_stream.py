@@ -75,12 +75,25 @@ def test_a_shelf_keeps_what_fits(tmp_path: Path) -> None:
     with Shelf(limit=1000, in_memory=100) as shelf:
         assert all(shelf.put(n, bytes([n]) * 90) for n in range(11))
         assert not shelf.put(11, bytes(90))
-        assert [shelf.take(n) for n in (10, 0, 5)] == [bytes([n]) * 90 for n in (10, 0, 5)]
+        assert [shelf.take(n) for n in (10, 0, 5)] == [[bytes([n]) * 90] for n in (10, 0, 5)]
         assert shelf.take(0) is None
         shelf.clear()
         assert shelf.take(3) is None
         assert shelf.put(3, b"new")
-        assert shelf.take(3) == b"new"
+        assert shelf.put(4, b"other")
+        assert shelf.put(3, b"newer")
+        assert shelf.take(3) == [b"new", b"newer"]
+
+
+def test_a_place_of_which_a_piece_finds_no_room_is_dropped_whole() -> None:
+    with Shelf(limit=100, in_memory=100) as shelf:
+        assert shelf.put(1, bytes(60))
+        assert not shelf.put(1, bytes(60))
+        assert not shelf.put(1, bytes(10))
+        assert shelf.take(1) is None
+        assert shelf.put(2, bytes(40))
+        shelf.drop(2)
+        assert shelf.take(2) is None
 
 
 def test_a_full_disk_is_room_that_is_not_there(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

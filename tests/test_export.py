@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from imageryclient.errors import ArgumentError, NotFoundError
+from imageryclient.errors import ArgumentError, NotFoundError, StorageError
 from imageryclient.files.export import atomic_file, save_imagery_slices, save_mask_slices, save_png_atomic
 from imageryclient.masks import SegmentationMasks
 
@@ -109,6 +110,23 @@ def test_a_missing_folder_is_named(tmp_path):
         save_imagery_slices(tmp_path / "nowhere" / "p", IMAGE)
     with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "nowhere" / "x"):
         pass
+
+
+def test_a_disk_that_cannot_be_written_is_said(tmp_path):
+    target = tmp_path / "x.png"
+    target.write_bytes(b"before")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with (
+        pytest.raises(StorageError, match=r"x\.png' cannot be written: the disk is full") as caught,
+        atomic_file(target),
+    ):
+        raise full
+    assert caught.value.__cause__ is full
+    open_elsewhere = PermissionError(errno.EACCES, "used by another process")  # as Windows has it
+    with pytest.raises(StorageError, match=r"used by another process\. Mend that and try again"), atomic_file(target):
+        raise open_elsewhere
+    assert target.read_bytes() == b"before"
+    assert names(tmp_path) == ["x.png"]
 
 
 def test_a_failure_leaves_what_was_there(tmp_path):

@@ -16,7 +16,14 @@ from imageryclient.bulk import writing
 from imageryclient.bulk.export import ExportReport, export
 from imageryclient.bulk.formats.zarr import ZarrFormat
 from imageryclient.bulk.places import parse_places
-from imageryclient.errors import ArgumentError, BoundsError, NotFoundError, OutOfBoundsError, StorageError
+from imageryclient.errors import (
+    ArgumentError,
+    BoundsError,
+    IdWarning,
+    NotFoundError,
+    OutOfBoundsError,
+    StorageError,
+)
 
 pd = pytest.importorskip("pandas")
 SIZE = (24, 20, 3)
@@ -232,6 +239,11 @@ def test_one_output_never_mixes_two_settings(
         export(flat, points.iloc[::-1].reset_index(drop=True), to, **options)
     with pytest.raises(ArgumentError, match="resume=True"):
         export(flat, points, to, resume=False, **options)
+    more = pd.concat([points, points.iloc[:2]], ignore_index=True)
+    with pytest.raises(ArgumentError, match=rf"the first {COUNT} of these {COUNT + 2} places.*points\[{COUNT}:\]"):
+        export(flat, more, to, **options)
+    with pytest.raises(ArgumentError, match=rf"places {COUNT} there, {COUNT - 2} now"):
+        export(flat, points.iloc[:-2], to, **options)
     assert tree(to) == before
     assert export(flat, points, to, **options).failed == 0
     with pytest.raises(ArgumentError, match="other settings"):
@@ -372,3 +384,15 @@ def test_the_moment_of_the_first_start_is_kept(
     with pytest.raises(ArgumentError, match="moment"):
         export(client, points, to, bbox_size=SIZE, timestamp=datastack.late)
     assert export(client, points, to, bbox_size=SIZE, timestamp=moment).resumed == COUNT
+
+
+def test_ids_of_another_moment_are_said(
+    server: Callable[..., Any], connect: Callable[..., ic.ImageryClient], points: Any, tmp_path: Path, datastack: Any
+) -> None:
+    client = connect(server())
+    found = [cut.segmentation for cut in client.cutouts(points, SIZE)]
+    points["now"] = np.array([ids[tuple(n // 2 for n in SIZE)] for ids in found], np.uint64)
+    points["then"] = points["now"].where(points.index < 2, 2**60 + 1)
+    with pytest.warns(IdWarning, match=rf"the mask 'b' is empty at {COUNT - 2} of {COUNT} places: its ids may not be"):
+        report = export(client, points, tmp_path / "out", bbox_size=SIZE, masks={"a": "now", "b": "then"})
+    assert rows(report)["voxels_b"].tolist() == [*rows(report)["voxels_a"][:2], *[0] * (COUNT - 2)]

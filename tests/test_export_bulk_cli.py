@@ -35,7 +35,8 @@ def test_an_export_and_its_estimate(call: Any, tmp_path: Path, datastack: Any) -
     options = ["--size", "24x20x3", "--mask", "pre=pre_pt_root_id", "--out", str(tmp_path / "train.zarr")]
     said = call(*options, "--dry-run")
     assert said.exit_code == 0
-    assert said.output.startswith("2 places, 2 of them left\nto write: 28.1 KiB before compression\nto read: ")
+    assert said.output.startswith("2 places, 2 of them left\nto write: 28.1 KiB before compression, about ")
+    assert " in 6 files\nto read: " in said.output
     assert "time: about" in said.output
     assert not (tmp_path / "train.zarr").exists()
     said = call(*options)
@@ -48,6 +49,20 @@ def test_an_export_and_its_estimate(call: Any, tmp_path: Path, datastack: Any) -
     assert call(*options).output.splitlines()[0] == "2 of 2 places done, 2 of them before"
     with pytest.raises(ArgumentError, match="resume=True"):
         call(*options, "--fresh")
+
+
+def test_shards_and_an_interrupt(call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    options = ["--size", "24x20x3", "--places-per-shard", "2", "--out", str(tmp_path / "train.zarr")]
+    with monkeypatch.context() as patch:
+        patch.setattr("imageryclient.bulk.writing.PlaceWriter.write", interrupt)
+        said = call(*options)
+    assert said.exit_code == 130
+    assert "the same command goes on" in said.output
+    assert call(*options).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "train.zarr" / "image").iterdir()) == ["c.0.0.0.0", "zarr.json"]
 
 
 def test_some_places_failed(call: Any, tmp_path: Path) -> None:

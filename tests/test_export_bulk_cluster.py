@@ -61,13 +61,20 @@ def test_a_task_is_slim_and_holds_no_token(
     assert DEMO_TOKEN not in repr(mission)
 
 
+@pytest.mark.parametrize("shard", [1, 30])
 def test_a_task_writes_what_an_export_here_writes(
-    server: Callable[..., Any], guarded: Callable[[Any], ic.ImageryClient], points: np.ndarray, tmp_path: Path
+    server: Callable[..., Any],
+    guarded: Callable[[Any], ic.ImageryClient],
+    points: np.ndarray,
+    tmp_path: Path,
+    shard: int,
 ) -> None:
     """As a worker has it: pickled, in whatever order, and one group twice."""
     client = guarded(server())
-    plan = make_plan(client, points, tmp_path / "out", Asked(bbox_size=SIZE), resume=True)
-    plan.begin()
+    asked = Asked(bbox_size=SIZE, places_per_shard=shard)
+    plan = make_plan(client, points, tmp_path / "out", asked, resume=True)
+    with plan.begun():
+        pass
     mission = cluster.Mission("run", cluster._recipe_of(client), plan.job)
     groups = list(cluster._tasks(plan, plan.left, 1))
     assert len(groups) > 2
@@ -85,7 +92,7 @@ def test_a_task_writes_what_an_export_here_writes(
     assert not cluster._TOKENS
     assert not cluster._CLIENTS
     assert export(client, points, tmp_path / "out", bbox_size=SIZE).resumed == 99
-    export(client, points, tmp_path / "whole", bbox_size=SIZE)
+    export(client, points, tmp_path / "whole", bbox_size=SIZE, places_per_shard=shard)
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
 

@@ -14,13 +14,15 @@ import pytest
 
 import imageryclient as ic
 from imageryclient.bulk import export as module
-from imageryclient.bulk.estimate import chunks_needed, estimate_export
+from imageryclient.bulk.estimate import chunks_needed, estimate_export, index_requests
 from imageryclient.bulk.export import export
 from imageryclient.demo.faults import Fault
+from imageryclient.demo.writer import Layout, write_precomputed
 from imageryclient.errors import AccessError, StorageError
 from imageryclient.geometry import Box
-from imageryclient.precomputed.chunks import chunks_covering
-from imageryclient.scales import Scale
+from imageryclient.precomputed.chunks import chunk_id, chunks_covering
+from imageryclient.precomputed.sharding import locate
+from imageryclient.scales import Scale, Sharding
 
 pd = pytest.importorskip("pandas")
 SIZE = (24, 20, 3)
@@ -188,15 +190,52 @@ def test_chunks_are_numbered_as_they_are_listed_one_by_one(voxel: Any) -> None:
     assert chunks_needed(starts, shape, voxel, scale).tolist() == sorted(x + nx * (y + ny * z) for x, y, z in found)
 
 
+@pytest.mark.parametrize("bits", [(1, 2, 3), (0, 0, 2), (3, 1, 0)])
+def test_indices_of_shards_are_counted_as_they_are_met_one_by_one(bits: tuple[int, int, int]) -> None:
+    sharding = Sharding(bits[0], "identity", bits[1], bits[2], "raw", "raw")
+    at = (8.0, 8.0, 40.0)
+    scale = Scale(0, "8_8_40", at, Box((0, 0, 0), (300, 150, 40), at), (32, 50, 9), "raw", None, sharding)
+    nx, ny, nz = scale.grid_shape
+    for count in (0, 3, 20, nx * ny * nz):
+        chunks = np.sort(np.random.default_rng(count).choice(nx * ny * nz, count, replace=False))
+        places = [(int(n % nx), int(n // nx % ny), int(n // (nx * ny))) for n in chunks]
+        met = {locate(chunk_id(place, scale.grid_shape), sharding) for place in places}
+        assert index_requests(chunks, scale) == 2 * len(met)
+
+
+@pytest.mark.parametrize("hash", ["identity", "murmurhash3_x86_128"])
+def test_the_estimate_of_sharded_layers_is_what_is_fetched(
+    server: Callable[..., Any], tmp_path: Path, hash: Any
+) -> None:
+    em = np.random.default_rng(2).integers(0, 255, (128, 128, 32), dtype=np.uint8)
+    layout = Layout(resolution=(8, 8, 40), chunk_size=(16, 16, 8), sharding=Sharding(1, hash, 3, 2, "gzip", "raw"))
+    write_precomputed(tmp_path / "data" / "em", [(em, layout)], kind="image")
+    served = server(tmp_path / "data")
+    client = ic.ImageryClient(image_source=f"precomputed://{served.url}/data/em", missing="fill")
+    points = np.random.default_rng(3).integers((8, 8, 4), (120, 120, 28), (60, 3))
+    assert client.volumes
+    before = len(served.requests)
+    estimate = estimate_export(client, points, tmp_path / "out", bbox_size=(16, 16, 8), sample=60)
+    requests = len(served.requests) - before
+    assert abs(estimate.requests - requests) <= requests // 20
+    bodies = sum(request.sent for request in served.requests[before:])
+    assert estimate.bytes_in is not None
+    assert 0.8 * bodies < estimate.bytes_in <= bodies
+    report = export(client, points, tmp_path / "out", bbox_size=(16, 16, 8))
+    written = list(report.output.glob("image/c.*"))
+    assert len(written) == estimate.files_out == 60
+    assert estimate.bytes_on_disk == sum(path.stat().st_size for path in written)
+
+
 def test_a_second_export_at_the_same_time_harms_nothing(
     server: Callable[..., Any], connect: Callable[..., ic.ImageryClient], points: Any, tmp_path: Path, whole: Path
 ) -> None:
-    """Two processes that go on with one output write the same bytes; here two threads do."""
+    """One of two writes, the other is refused, or comes when all is done."""
     client, both = connect(server(latency=0.01)), threading.Barrier(2)
 
     def run() -> None:
         both.wait(10)
-        with contextlib.suppress(StorageError):  # the slower one may find that its folders are gone
+        with contextlib.suppress(StorageError):
             export(client, points, tmp_path / "out", bbox_size=SIZE)
 
     other = threading.Thread(target=run)

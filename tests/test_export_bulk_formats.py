@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from imageryclient.bulk.formats.base import OutputFormat
 from imageryclient.bulk.workspace import Workspace
 from imageryclient.cutout import Cutout
 from imageryclient.errors import ArgumentError
-from imageryclient.files.loading import read_record
+from imageryclient.files.reading import read_record
 from imageryclient.geometry import Box
 
 BIG = 864691135341362885
@@ -140,6 +141,9 @@ def test_npz_is_read_by_numpy_and_as_a_cutout(tmp_path: Path) -> None:
     assert sorted(path.name for path in workspace.output.glob("*.npz")) == [
         f"{place:06d}.npz" for place in (0, 1, 2, 4)
     ]
+    with zipfile.ZipFile(workspace.output / "000002.npz") as zipped:
+        assert zipped.testzip() is None
+        assert [info.filename for info in zipped.infolist()] == ["metadata.npy", *(f"{name}.npy" for name in ARRAYS)]
     with np.load(workspace.output / "000002.npz") as saved:
         for name in ARRAYS:
             assert np.array_equal(saved[name], expected(name, 2))

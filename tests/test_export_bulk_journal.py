@@ -122,8 +122,8 @@ def test_settings_are_resumed_or_refused(tmp_path: Path) -> None:
     assert later.resumed(workspace, frozen=False).at == datetime(2024, 5, 1, tzinfo=UTC)
     with pytest.raises(ArgumentError, match=r'moment "2024-05-01T00:00:00\+00:00" there, "2025'):
         later.resumed(workspace, frozen=True)
-    with pytest.raises(ArgumentError, match="version 1 there, 2 now"):
-        replace(some(), version=2).resumed(workspace, frozen=True)
+    with pytest.raises(ArgumentError, match=r"another version of imageryclient, .*: layout 2 there, 3 now"):
+        replace(some(), version=3).resumed(workspace, frozen=True)
     workspace.settings.write_text("{")
     with pytest.raises(FormatError, match="does not say what was exported"):
         some().resumed(workspace, frozen=True)

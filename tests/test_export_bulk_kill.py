@@ -25,7 +25,9 @@ client = ic.ImageryClient(image_source=str(folder / "imagery"), segmentation_sou
 points = np.random.default_rng(5).integers((80, 40, 5), (320, 240, 46), (count, 3))
 points[3] = 9000
 print("begun", flush=True)
-report = export(client, points, to, format=name, bbox_size=(64, 64, 8), overlay=name == "npz")
+shards = {"places_per_shard": 7} if name == "shards" else {}
+name = "zarr" if shards else name
+report = export(client, points, to, format=name, bbox_size=(64, 64, 8), overlay=name == "npz", **shards)
 print(report.done, report.resumed, flush=True)
 """
 
@@ -48,9 +50,9 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["zarr", "npz", "h5"])
+@pytest.mark.parametrize("name", ["zarr", "shards", "npz", "h5"])
 def test_killed_and_started_again(datastack: Any, tmp_path: Path, name: str) -> None:
-    pytest.importorskip({"h5": "h5py"}.get(name, "numpy"))
+    pytest.importorskip({"h5": "h5py", "tiff": "tifffile"}.get(name, "numpy"))
     kills, count = int(os.environ.get("IMAGERYCLIENT_KILLS", "3")), int(os.environ.get("IMAGERYCLIENT_PLACES", "40"))
     chance = random.Random(7)
     for folder in ("whole", "broken"):

@@ -107,6 +107,23 @@ def test_the_distance_of_scattered_objects_of_many_voxels() -> None:
     assert nearest_distance(labels, 1, 2, box).distance == pytest.approx(np.sqrt(shortest))
 
 
+def test_the_distance_of_surfaces_that_lie_alike_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ball in a hollow: nearly all places are equally close, so that hardly any group can be left out whole."""
+    from imageryclient.measuring import distance
+
+    compared = []
+    pairs = distance._close_to
+    monkeypatch.setattr(distance, "_close_to", lambda *given: compared.append(pairs(*given)) or compared[-1])
+    away = np.sqrt(((np.indices((64, 64, 16)).T - (31.5, 31.5, 7.5)) ** 2 * (1, 1, 25)).sum(axis=3)).T
+    labels = np.where(away < 14, 1, np.where((away > 29) & (away < 32), 2, 0)).astype(np.uint64)
+    ours, theirs = (np.argwhere(labels == name) * NM for name in (1, 2))
+    shortest = min(float(((theirs - one) ** 2).sum(axis=1).min()) for one in ours)
+    found = nearest_distance(labels, 1, 2, Box((0, 0, 0), labels.shape, NM))
+    assert found.distance == pytest.approx(np.sqrt(shortest))
+    evaluated = sum(len(near) * len(far) for near, far in zip(compared[::2], compared[1::2], strict=True))
+    assert evaluated < len(ours) * len(theirs) / 20
+
+
 def test_a_large_volume_is_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.random.default_rng(1).integers(0, 9, (17, 13, 11)).astype(np.uint64)
     box = Box((0, 0, 0), labels.shape, NM)

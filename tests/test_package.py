@@ -17,15 +17,15 @@ PURE = (
     "errors", "geometry", "resampling", "scales", "coverage", "place", "section", "turning", "points", "ids", "moment",
     "cloudpath", "refusals", "forking", "warning", "arrays", "precomputed", "zarr", "compact", "masks", "notebook",
     "changes", "painting", "files", "neuroglancer", "cave.lineage", "cave.node_ids",
-    "measuring", "bulk.places", "bulk.grouping", "bulk.failures", "bulk.progress",
+    "measuring", "measured", "bulk.places", "bulk.tables", "bulk.grouping", "bulk.failures", "bulk.progress",
 )  # fmt: skip
 NETWORKED = (
     "storage", "cache", "cachefolder", "pools", "progress", "cave", "volumes", "layers", "reading", "absence",
-    "dataset", "lookups", "whereabouts", "cutouts", "cutout", "sampling", "sections", "sectioncutout",
-    "files.saving", "files.loading", "files.turns", "neuroglancer.localviewer", "manyplaces", "client", "viewer",
-    "cli", "demo", "bulk", "recipe", "lazy", "training",
+    "dataset", "lookups", "whereabouts", "cutouts", "cutout", "sampling", "sections", "sectioncutout", "linked",
+    "files.saving", "files.panels", "files.loading", "files.remaking", "files.turns", "neuroglancer.localviewer",
+    "manyplaces", "client", "viewer", "cli", "demo", "bulk", "recipe", "lazy", "training",
 )  # fmt: skip
-PICTURES = ("painting", "files", "files.saving", "files.loading", "files.turns")
+PICTURES = ("painting", "files", "files.saving", "files.panels", "files.loading", "files.remaking", "files.turns")
 READING = (*NETWORKED[: NETWORKED.index("dataset") + 1], "precomputed", "zarr", "arrays")
 
 
@@ -73,6 +73,34 @@ def test_every_module_says_what_is_public_and_keeps_to_its_size(module: str) -> 
 @pytest.mark.parametrize("module", [m for m in ROOMS if room(m) in PURE])
 def test_pure_rooms_know_nothing_of_networks(module: str) -> None:
     assert not imported(module) & set(NETWORKED)
+
+
+def needed(module: str) -> set[str]:
+    """The modules of this package that one imports when it is loaded itself."""
+    parts = module.split(".")
+    tree = ast.parse((ROOT / Path(*parts).with_suffix(".py")).read_text(encoding="utf-8"))
+    later = (ast.FunctionDef, ast.AsyncFunctionDef, ast.If)  # only types are imported on a condition
+    found, pending = set[str](), list(tree.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.ImportFrom) and node.level:
+            whole = [*parts[: len(parts) - node.level], *(node.module or "").split(".")]
+            base = ".".join(part for part in whole if part)
+            names = [f"{base}.{alias.name}".strip(".") for alias in node.names]
+            found |= {
+                name if name in MODULES else f"{base}.__init__" if base not in MODULES else base for name in names
+            }
+        elif not isinstance(node, later):
+            pending += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+    return found & set(ROOMS)
+
+
+def test_no_module_needs_one_that_needs_it() -> None:
+    needs = {module: needed(module) for module in ROOMS}
+    assert sum(map(len, needs.values())) > 500
+    while loadable := {module for module, others in needs.items() if not others & set(needs)}:
+        needs = {module: others for module, others in needs.items() if module not in loadable}
+    assert not needs
 
 
 def test_reading_knows_nothing_of_pictures() -> None:

@@ -17,7 +17,8 @@ from imageryclient.errors import ArgumentError, DamagedDataError, FormatError
 from imageryclient.geometry import Box, IntTriple
 from imageryclient.precomputed.chunks import Chunk
 from imageryclient.precomputed.codecs import decode_chunk
-from imageryclient.precomputed.labels import EncodedLabels, TouchedLabels
+from imageryclient.precomputed.labels import EncodedLabels
+from imageryclient.precomputed.touched import TouchedLabels
 from imageryclient.scales import Info, Scale
 
 AT = (8.0, 8.0, 40.0)

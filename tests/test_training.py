@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import pickle
 import sys
@@ -239,7 +240,92 @@ def test_the_stream_is_shared_out_whole(datastack: Any, monkeypatch: pytest.Monk
     for number in range(2):
         worker[0] = types.SimpleNamespace(id=number, num_workers=2)
         parts.append([item["index"] for item in stream])
-    assert parts == [alone[2::4], alone[3::4]]
+    assert parts == [alone[1::4], alone[3::4]]
+    batches = []
+    for workers in (1, 2, 3):
+        iterators = []
+        for number in range(workers):
+            worker[0] = types.SimpleNamespace(id=number, num_workers=workers)
+            iterators.append([item["index"] for item in CutoutStream(dataset, seed=3, epochs=2, batch_size=4)])
+        # A DataLoader takes a batch from one worker after the other.
+        cut = [[one[n : n + 4] for n in range(0, len(one), 4)] for one in iterators]
+        batches.append([one for turn in itertools.zip_longest(*cut) for one in turn if one])
+    assert batches[0] == batches[1] == batches[2]
+    assert list(itertools.chain(*batches[0])) == alone + CutoutStream(dataset, seed=3).order(1).tolist()
+
+
+def test_shares_may_be_made_even_and_have_a_length(datastack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = ic.ImageryClient(image_source=str(datastack.folder / "imagery"), resolution=datastack.fine)
+    dataset = CutoutDataset(client, random_places(client, 11, (8, 8, 2)))
+    for even, lengths in ((False, [4, 4, 3]), (True, [3, 3, 3])):
+        streams = [CutoutStream(dataset, seed=3, shard=(rank, 3), even=even) for rank in range(3)]
+        assert [len(stream) for stream in streams] == lengths
+        read = [[item["index"] for item in stream] for stream in streams]
+        assert [len(one) for one in read] == lengths
+        assert len(set(itertools.chain(*read))) == sum(lengths)
+    assert len(CutoutStream(dataset, epochs=2)) == 22
+    with pytest.raises(TypeError, match="no end"):
+        len(CutoutStream(dataset, epochs=None))
+    with pytest.raises(ArgumentError, match="batch_size"):
+        CutoutStream(dataset, batch_size=0)
+    early = CutoutStream(dataset)
+    data = types.ModuleType("torch.utils.data")
+    data.IterableDataset = type("IterableDataset", (), {})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.data", data)
+    with pytest.raises(TypeError, match="import torch before"):
+        len(early)
+
+
+def _listen(pipe: Any, dataset: CutoutDataset, stream: CutoutStream) -> None:
+    while pipe.recv():
+        pipe.send((dataset[2], next(iter(stream))))
+
+
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])  # as forkserver does
+def test_workers_that_stay_hear_of_the_epoch(method: str, datastack: Any) -> None:
+    client = ic.ImageryClient(image_source=str(datastack.folder / "imagery"), resolution=datastack.fine)
+    dataset = CutoutDataset(client, random_places(client, 6, (8, 8, 2), seed=1), transform=_augmented)
+    stream = CutoutStream(dataset)
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} on this system")
+    context: Any = multiprocessing.get_context(method)
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_listen, args=(theirs, dataset, stream), daemon=True)
+    process.start()
+    heard = []
+    for epoch in (0, 1, 5):
+        dataset.set_epoch(epoch)
+        stream.set_epoch(epoch)
+        ours.send(True)
+        assert ours.poll(60)
+        heard.append(ours.recv())
+        assert heard[-1] == (dataset[2], next(iter(stream)))
+    ours.send(False)
+    process.join(60)
+    assert len(set(heard)) == 3
+    assert pickle.loads(pickle.dumps(stream)).epoch == 5
+
+
+def test_items_have_masks_of_the_ids_of_a_table(
+    server: Callable[..., DemoServer], connect: Connect, datastack: Any
+) -> None:
+    client = connect(server())
+    root = int(datastack.roots(datastack.middle, np.add(datastack.middle, 1))[0, 0, 0])
+    table = {"x": [200, 210], "y": [140, 140], "z": [24, 24], "post_pt_root_id": [root, 0]}
+    pandas = pytest.importorskip("pandas")
+    synapses = pandas.DataFrame({**table, "pre_pt_root_id": pandas.array([5, root], dtype="UInt64")})
+    masks = {"pre": "pre_pt_root_id", "post": "post_pt_root_id"}
+    first, second = CutoutDataset(client, synapses, (20, 16, 3), masks=masks)
+    assert first["mask_post"].dtype == np.bool_
+    np.testing.assert_array_equal(first["mask_post"], first["segmentation"] == root)
+    assert first["mask_post"].any()
+    assert not first["mask_pre"].any()
+    np.testing.assert_array_equal(second["mask_pre"], second["segmentation"] == root)
+    assert not second["mask_post"].any()
+    with pytest.raises(ArgumentError, match="bring no ids"):
+        CutoutDataset(client, random_places(client, 2, (4, 4, 4)), masks=masks)
+    with pytest.raises(ArgumentError, match="has none"):
+        CutoutDataset(connect(server(), segmentation=False), synapses, (4, 4, 4), masks=masks)
 
 
 def test_a_failure_comes_out_where_it_belongs(datastack: Any) -> None:

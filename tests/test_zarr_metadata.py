@@ -362,8 +362,8 @@ def test_channels_and_time() -> None:
     array = zyx(4, 3, 20, 30, 40)
     (scale,), (grid,) = lay_out([(level, "0", array)], Choice(), "s")
     assert grid.channels == 3
-    pieces = list(grid.pieces(scale, Box((0, 0, 0), (1, 1, 1), scale.resolution)))
-    assert [piece.index for piece in pieces] == [(0, 0, 0, 0, 0)]
+    (chunk,) = grid.stored(scale, Box((0, 0, 0), (1, 1, 1), scale.resolution))
+    assert chunk.index == (0, 0, 0, 0, 0)
     _, (grid,) = lay_out([(level, "0", array)], parse_choice("#c=2&t=3", "s"), "s")
     assert grid.channels == 1
     assert grid.picks[:2] == (3, 2)

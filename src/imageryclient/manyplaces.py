@@ -79,6 +79,11 @@ class ManyPlaces(Sections):
         PlaceCutout or FailedPlace
             A `Cutout` that tells its `index`, the row of the place; `FailedPlace` only if `on_error` is "return".
 
+        Raises
+        ------
+        ImageryError
+            As for `cutout`; of the points as for `root_ids_at`.
+
         Examples
         --------
         >>> import numpy as np, imageryclient as ic
@@ -134,7 +139,8 @@ class ManyPlaces(Sections):
         to : path
             The output: a folder, or for "h5" a file.
         format : {"zarr", "npz", "png", "tiff", "h5"}
-            One group or file with arrays (place, x, y, z), or files for each place.
+            One group or file with arrays (place, x, y, z), or files for each place. Of a group, many places are kept in
+            few files, see `places_per_shard`.
         bbox_size : array_like
             As for `cutouts`.
         masks : mapping of str to str, or sequence of str
@@ -152,12 +158,22 @@ class ManyPlaces(Sections):
         patience : float
             Seconds to go on trying places that a server did not give, once all others are done.
         **cutting
-            `mip`, `resolution`, `column`, `root_ids`, `timestamp`, `missing`, …: see `bulk.export.export`.
+            `mip`, `resolution`, `column`, `root_ids`, `timestamp`, `missing`, `places_per_shard`, …: see
+            `bulk.export.export`.
 
         Returns
         -------
         ExportReport
             How many places are done and where the manifest is.
+
+        Raises
+        ------
+        ArgumentError
+            If the output is that of other points or settings, or `resume` is False and it was begun.
+        StorageError
+            If the output cannot be written.
+        MissingExtraError
+            If the format, the manifest or the scheduler needs a package that is not installed.
 
         Examples
         --------
@@ -189,7 +205,22 @@ class ManyPlaces(Sections):
         )
 
     def estimate_export(self, points: Any, to: str | PathLike[str], **options: Any) -> Estimate:
-        """Tell what an export will take: bytes, requests, time; nothing is written. See `bulk.estimate`.
+        """Tell what an export will take: bytes, requests, time; nothing is written.
+
+        Parameters
+        ----------
+        points, to, **options
+            As for `export`.
+
+        Returns
+        -------
+        Estimate
+            Requests and bytes to write are counted; seconds and bytes to read are judged by 16 places that are read.
+
+        Raises
+        ------
+        ImageryError
+            As for `export`.
 
         Examples
         --------
@@ -217,6 +248,28 @@ class ManyPlaces(Sections):
         **options
             `axis`, `degrees`, `seconds`, `fps`, `cutting` (options of `section`), and how it is painted: see
             `files.turns.save_turn`.
+
+        Returns
+        -------
+        pathlib.Path
+            The file written.
+
+        Raises
+        ------
+        ArgumentError
+            If the suffix or the axis is another.
+        MissingExtraError
+            For `.mp4`, if PyAV is not installed.
+        ImageryError
+            As for `section`.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np, imageryclient as ic
+        >>> em = np.arange(32**3, dtype=np.uint8).reshape(32, 32, 32)
+        >>> client = ic.ImageryClient(image_source=em, resolution=(8, 8, 8))
+        >>> client.turn(tempfile.mkdtemp() + "/turn.gif", (16, 16, 16), (8, 8), degrees=90, seconds=0.2).name
+        'turn.gif'
         """
         from .files.turns import save_turn
 
@@ -225,7 +278,37 @@ class ManyPlaces(Sections):
     def image_array(
         self, mip: Mip = None, *, chunks: Any = None, missing: Literal["fill", "raise"] | None = None
     ) -> da.Array:
-        """Give the imagery of a whole scale as a Dask array, unread; see `lazy.image_array`."""
+        """Give the imagery of a whole scale as a Dask array; nothing is read before it is computed.
+
+        Parameters
+        ----------
+        mip : int or resolution, optional
+            The scale; by default the client's.
+        chunks : optional
+            Sizes of the blocks that are read at once, as Dask takes them; by default whole numbers of stored chunks.
+        missing : {"fill", "raise"}, optional
+            What to do about voxels that were never written, in place of the client's.
+
+        Returns
+        -------
+        dask.array.Array
+            Axes (x, y, z), with several channels (x, y, z, c); dtype of the imagery. Index 0 is the first voxel of the
+            scale. See `lazy.image_array` for blocks, names and moments.
+
+        Raises
+        ------
+        MissingExtraError
+            If dask is not installed.
+        ScaleError
+            If there is no such scale, or it is a placeholder.
+
+        Examples
+        --------
+        >>> import numpy as np, imageryclient as ic
+        >>> client = ic.ImageryClient(image_source=np.full((64, 64, 8), 3, np.uint8), resolution=(8, 8, 40))
+        >>> client.image_array()[:, 10, 4].mean().compute()
+        np.float64(3.0)
+        """
         from .lazy.arrays import image_array
 
         return image_array(self, mip, chunks=chunks, missing=missing)
@@ -239,7 +322,35 @@ class ManyPlaces(Sections):
         chunks: Any = None,
         missing: Literal["fill", "raise"] | None = None,
     ) -> da.Array:
-        """Give the segmentation of a whole scale at one moment as a Dask array; see `lazy.segmentation_array`."""
+        """Give the segmentation of a whole scale at one moment as a Dask array, unread.
+
+        Parameters
+        ----------
+        mip, chunks, missing
+            As for `image_array`.
+        timestamp : datetime, float, str, optional
+            The moment, of all blocks, whenever they are computed; by default the client's, or else that of this call.
+        root_ids : "all", None or sequence of int
+            As for `segmentation_cutout`.
+
+        Returns
+        -------
+        dask.array.Array
+            uint64, axes (x, y, z); otherwise as `image_array`.
+
+        Raises
+        ------
+        MissingExtraError, ScaleError
+            As `image_array`.
+
+        Examples
+        --------
+        >>> import numpy as np, imageryclient as ic
+        >>> labels = np.full((64, 64, 8), 7, np.uint64)
+        >>> client = ic.ImageryClient(segmentation_source=labels, resolution=(8, 8, 40))
+        >>> client.segmentation_array()[5, 5, 5].compute()
+        np.uint64(7)
+        """
         from .lazy.arrays import segmentation_array
 
         return segmentation_array(self, mip, timestamp, root_ids, chunks=chunks, missing=missing)
@@ -247,7 +358,33 @@ class ManyPlaces(Sections):
     def image_data(
         self, mip: Mip = None, *, chunks: Any = None, missing: Literal["fill", "raise"] | None = None
     ) -> xr.DataArray:
-        """Give `image_array` as an xarray DataArray, with coordinates in nm; see `lazy.image_data`."""
+        """Give the imagery of a whole scale as an xarray DataArray, with coordinates in nm; nothing is read.
+
+        Parameters
+        ----------
+        mip, chunks, missing
+            As for `image_array`.
+
+        Returns
+        -------
+        xarray.DataArray
+            Of the array that `image_array` gives: dims x, y, z (and c), coordinates at the centres of voxels in nm. See
+            `lazy.image_data` for its attributes.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray or dask is not installed.
+        ScaleError
+            As `image_array`.
+
+        Examples
+        --------
+        >>> import numpy as np, imageryclient as ic
+        >>> client = ic.ImageryClient(image_source=np.zeros((64, 64, 8), np.uint8), resolution=(8, 8, 40))
+        >>> client.image_data().sel(z=170, method="nearest").z.item()
+        180.0
+        """
         from .lazy.labeled import image_data
 
         return image_data(self, mip, chunks=chunks, missing=missing)
@@ -261,7 +398,31 @@ class ManyPlaces(Sections):
         chunks: Any = None,
         missing: Literal["fill", "raise"] | None = None,
     ) -> xr.DataArray:
-        """Give `segmentation_array` as an xarray DataArray, with coordinates in nm; see `lazy.segmentation_data`."""
+        """Give the segmentation of a whole scale at one moment as an xarray DataArray, with coordinates in nm.
+
+        Parameters
+        ----------
+        mip, timestamp, root_ids, chunks, missing
+            As for `segmentation_array`.
+
+        Returns
+        -------
+        xarray.DataArray
+            uint64, dims x, y, z; otherwise as `image_data`.
+
+        Raises
+        ------
+        MissingExtraError, ScaleError
+            As `image_data`.
+
+        Examples
+        --------
+        >>> import numpy as np, imageryclient as ic
+        >>> labels = np.full((64, 64, 8), 7, np.uint64)
+        >>> client = ic.ImageryClient(segmentation_source=labels, resolution=(8, 8, 40))
+        >>> client.segmentation_data().sel(x=100, y=100, z=100, method="nearest").compute().item()
+        7
+        """
         from .lazy.labeled import segmentation_data
 
         return segmentation_data(self, mip, timestamp, root_ids, chunks=chunks, missing=missing)
@@ -274,7 +435,39 @@ class ManyPlaces(Sections):
         root_ids: Any = "all",
         timestamp: Any = None,
     ) -> list[LayerData]:
-        """Give the layers for napari, as pyramids that are read where one looks; see `lazy.napari_layers`."""
+        """Give the layers for napari, as pyramids that are read where one looks.
+
+        `for layer in client.napari_layers(): viewer.add_layer(napari.layers.Layer.create(*layer))` shows them.
+
+        Parameters
+        ----------
+        mips : sequence of int, optional
+            The scales of the pyramids, finest first, of every layer; by default all that fit each other.
+        layers : sequence of {"imagery", "segmentation"}, optional
+            By default those that the client has.
+        root_ids, timestamp
+            As for `segmentation_array`.
+
+        Returns
+        -------
+        list of tuple
+            For each layer its data (axes z, y, x), keywords with `scale` and `translate` in nm, and "image" or
+            "labels": napari's LayerData. See `lazy.napari_layers`.
+
+        Raises
+        ------
+        MissingExtraError, ScaleError
+            As `image_array`.
+        ArgumentError
+            If the voxels of the scales given are no whole multiples of the first one's.
+
+        Examples
+        --------
+        >>> import numpy as np, imageryclient as ic
+        >>> client = ic.ImageryClient(image_source=np.zeros((64, 32, 8), np.uint8), resolution=(8, 8, 40))
+        >>> [(data.shape, options["scale"], kind) for data, options, kind in client.napari_layers()]
+        [((8, 32, 64), (40.0, 8.0, 8.0), 'image')]
+        """
         from .lazy.napari import napari_layers
 
         return napari_layers(self, mips, layers=layers, root_ids=root_ids, timestamp=timestamp)

@@ -241,7 +241,18 @@ def _numbers(column: Any, name: str) -> NDArray[np.float64]:
             return _floats(values)
     except (TypeError, ValueError):
         pass
-    raise BoundsError(f"column {name!r} of the table must hold numbers; it holds {values.dtype}")
+    raise BoundsError(f"column {name!r} of the table must hold numbers; {_wrong(values)}")
+
+
+def _wrong(values: NDArray[Any]) -> str:
+    """Say what a column holds that is no number."""
+    for row, value in enumerate(values.tolist() if values.dtype == object else ()):
+        try:
+            _floats([value])
+        except (TypeError, ValueError):
+            hint = ", decimals have a point and thousands nothing between them" if "," in str(value) else ""
+            return f"row {row} has {value!r:.80}{hint}"
+    return f"it holds {values.dtype}"
 
 
 def _floats(values: Iterable[Any]) -> NDArray[np.float64]:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from . import progress
 
-__all__ = ["MAX_IN_FLIGHT", "cut_pool", "decode_pool", "fetch_pool", "pipelined", "together"]
+__all__ = [
+    "MAX_IN_FLIGHT",
+    "Backlog",
+    "array_pool",
+    "cut_pool",
+    "decode_pool",
+    "fetch_pool",
+    "pipelined",
+    "pipelined_backlog",
+    "together",
+]
 
 MAX_IN_FLIGHT = 32
 T = TypeVar("T")
@@ -34,6 +45,12 @@ def decode_pool(what: Literal["imagery", "labels"] = "imagery") -> ThreadPoolExe
     Labels have threads of their own: they lead to a request for roots, and must not queue behind imagery.
     """
     return ThreadPoolExecutor(_DECODERS, thread_name_prefix=f"imageryclient-{what}")
+
+
+@lru_cache(maxsize=1)
+def array_pool() -> ThreadPoolExecutor:
+    """The one thread that reads callers' arrays for many places: some do not bear several readers at a time."""
+    return ThreadPoolExecutor(1, thread_name_prefix="imageryclient-array")
 
 
 @lru_cache(maxsize=4)
@@ -80,12 +97,70 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
     return results
 
 
+class Backlog(Generic[T, R]):
+    """What waits to be worked on, where several things at once take less time than one after the other.
+
+    A thread that is free takes what waits by then, as much as may be taken at once.
+
+    Parameters
+    ----------
+    work : callable
+        Turns several things into a result for each; an exception among the results is that of one of them.
+    workers : Executor
+        The threads.
+    at_once : int
+        How many things are taken at once, at most.
+
+    Examples
+    --------
+    >>> backlog = Backlog(lambda numbers: [10 * n for n in numbers], decode_pool(), at_once=2)
+    >>> [coming.result() for coming in [backlog.add(n) for n in (1, 2, 3)]]
+    [10, 20, 30]
+    """
+
+    def __init__(self, work: Callable[[list[T]], list[R | Exception]], workers: Executor, at_once: int) -> None:
+        self._work, self._workers, self._at_once = work, workers, at_once
+        self._waiting: deque[tuple[T, Future[R]]] = deque()
+        self._takers = 0  # that were sent to the threads, and have not taken anything yet
+        self._lock = threading.Lock()
+
+    def add(self, item: T) -> Future[R]:
+        """Have a thing worked on; give what becomes of it."""
+        coming: Future[R] = Future()
+        with self._lock:
+            self._waiting.append((item, coming))
+            enough = self._takers * self._at_once >= len(self._waiting)
+            self._takers += not enough
+        if not enough:
+            self._workers.submit(self._take)
+        return coming
+
+    def _take(self) -> None:
+        with self._lock:
+            self._takers -= 1
+            some = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
+        taken = [(item, coming) for item, coming in some if coming.set_running_or_notify_cancel()]
+        if not taken:
+            return
+        try:
+            results = self._work([item for item, _ in taken])
+        except BaseException as error:
+            for _, coming in taken:
+                coming.set_exception(error)
+            return
+        for (_, coming), result in zip(taken, results, strict=True):
+            if isinstance(result, Exception):
+                coming.set_exception(result)
+            else:
+                coming.set_result(result)
+
+
 def pipelined(
     items: Sequence[T],
     at_hand: Callable[[T], P | None],
     fetch: Callable[[T], P],
     decode: Callable[[T, P], R],
-    decoders: ThreadPoolExecutor,
+    decoders: Executor,
 ) -> list[R]:
     """Fetch many things at the same time and decode each as it comes; what is at hand is not fetched.
 
@@ -99,7 +174,7 @@ def pipelined(
         Give what `decode` takes: without waiting, or None; and by waiting for it, in the fetching threads.
     decode : callable
         Turns it into a result, in the decoding threads.
-    decoders : ThreadPoolExecutor
+    decoders : Executor
         These threads.
 
     Returns
@@ -112,6 +187,16 @@ def pipelined(
     >>> sorted(pipelined([1, 2], lambda n: n if n == 2 else None, lambda n: 10, lambda n, got: got + n, decode_pool()))
     [4, 11]
     """
+    return pipelined_backlog(items, at_hand, fetch, lambda item, got: decoders.submit(decode, item, got))
+
+
+def pipelined_backlog(
+    items: Sequence[T],
+    at_hand: Callable[[T], P | None],
+    fetch: Callable[[T], P],
+    decode_later: Callable[[T, P], Future[R]],
+) -> list[R]:
+    """As `pipelined`, where `decode_later` has each decoded as it comes, perhaps with others of a `Backlog`."""
     progress.expect(len(items))
     decoding: list[Future[R]] = []
     fetching: dict[Future[P], T] = {}
@@ -122,9 +207,9 @@ def pipelined(
             if known is None:
                 fetching[fetch_pool().submit(fetch, item)] = item
             else:
-                decoding.append(decoders.submit(decode, item, known))
+                decoding.append(decode_later(item, known))
         for fetched in as_completed(list(fetching)):
-            decoding.append(decoders.submit(decode, fetching.pop(fetched), fetched.result()))
+            decoding.append(decode_later(fetching.pop(fetched), fetched.result()))
         for done in decoding:
             results.append(done.result())
             progress.advance()
@@ -139,6 +224,7 @@ def _forget_pools() -> None:
     """Let a forked child make threads of its own, as its parent's do not live in it."""
     fetch_pool.cache_clear()
     decode_pool.cache_clear()
+    array_pool.cache_clear()
     cut_pool.cache_clear()
 
 

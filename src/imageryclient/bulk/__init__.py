@@ -4,7 +4,8 @@
 - `grouping`: an order in which neighbours follow each other, cut into groups within a byte budget.
 - `terms`, `reading`: what is read at every place; the cutouts of one group.
 - `failures`: places that could not be read.
-- `stream`, `ahead`, `shelf`, `progress`: the cutouts of all places, one after the other; what waits for its turn.
+- `stream`, `ahead`, `progress`: the cutouts of all places, one after the other.
+- `scattering`, `shelf`: what they take from chunks, waiting on disk for its turn, where they are wanted in order.
 - `export` and the others: the places written into one output, see there.
 """
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..geometry import IntTriple
 from ..pools import cut_pool
-from ..volumes import PrecomputedVolume, Volume
+from ..volumes import Volume
+from ..volumes.chunksource import shares_chunks
 from ..volumes.memory import MemoryVolume
 from .terms import Terms, layers_of, result_bytes
 
@@ -55,6 +56,7 @@ def pace(client: ImageryClient, terms: Terms, shape: IntTriple) -> tuple[int, in
 
 
 def _threads(volumes: Sequence[Volume]) -> int:
-    if any(isinstance(volume, MemoryVolume) for volume in volumes):  # which may not bear several readers at a time
+    apart = [volume for volume in volumes if not shares_chunks(volume)]
+    if any(isinstance(volume, MemoryVolume) for volume in apart):  # of which copies are made: that takes no waiting
         return 1
-    return _THREADS if all(isinstance(volume, PrecomputedVolume) for volume in volumes) else _WAITING
+    return _WAITING if apart else _THREADS

@@ -40,7 +40,7 @@ _SMALLEST = 16
 _TASKS = 4  # for each thread of the cluster, so that all are busy to the end
 _KEPT = 4  # clients in a worker
 _TOKENS: dict[str, Mapping[str, str]] = {}  # of this process: by run, and by source
-_CLIENTS: dict[str, ImageryClient] = {}  # of this process: by run
+_CLIENTS: dict[str, tuple[ImageryClient, PlaceWriter]] = {}  # of this process: by run
 _LOCK = threading.Lock()
 
 
@@ -62,15 +62,18 @@ class Mission:
     recipe: Recipe
     job: Job
 
-    def client(self) -> ImageryClient:
-        """Give the client, made once in each process, with the tokens that were brought, or else saved ones."""
+    def tools(self) -> tuple[ImageryClient, PlaceWriter]:
+        """Give the client, with the tokens that were brought, or else saved ones, and what writes.
+
+        Both are made once in each process: the one has its memory of chunks, the other files of its own.
+        """
         with _LOCK:
             if self.run not in _CLIENTS:
                 while len(_CLIENTS) >= _KEPT:
                     del _CLIENTS[next(iter(_CLIENTS))]
                 made: ImageryClient = self.recipe.make()
                 made._layers._token_for = self._token_for
-                _CLIENTS[self.run] = made
+                _CLIENTS[self.run] = made, PlaceWriter(self.job)
             return _CLIENTS[self.run]
 
     def _token_for(self, path: CloudPath) -> str | None:
@@ -118,9 +121,9 @@ def hold_tokens(run: str, tokens: Mapping[str, str]) -> None:
 
 def write_group(mission: Mission, group: Group, ids: Mapping[str, Ids]) -> Outcome:
     """Read a group and write its places: the task of a worker."""
-    writer, entries, failed = PlaceWriter(mission.job), list[Entry](), list[FailedPlace]()
+    (client, writer), entries, failed = mission.tools(), list[Entry](), list[FailedPlace]()
     rows = {int(index): row for row, index in enumerate(group.indices.tolist())}
-    reading = ReadingGroup(mission.client(), group)
+    reading = ReadingGroup(client, group)
     try:
         reading.finish()
         for read in reading.results():

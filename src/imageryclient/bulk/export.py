@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import AccessError, DamagedDataError, ImageryError, StorageError
+from ..errors import AccessError, DamagedDataError, IdWarning, ImageryError, StorageError
 from ..layers import Mip
 from ..reading import Missing
+from ..warning import warn_caller
 from .failures import FailedPlace
 from .formats import FormatName, open_format
 from .journal import Entry
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["ExportReport", "export"]
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between rounds of what a server did not give
+_VISIBLE = 90.0  # seconds after which a shared file system shows here what was written elsewhere
+_LOOK = 5.0  # seconds between looks for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ def export(
     scheduler: Client | None = None,
     progress: Progress = None,
     patience: float = 120.0,
+    places_per_shard: int | None = None,
 ) -> ExportReport:
     """Write the cutouts of many places, of one size and at one moment, into one output.
 
@@ -105,7 +109,8 @@ def export(
         "zarr": a group with arrays `image`, `segmentation` and `mask_NAME` of axes (place, x, y, z), a chunk for each
         place, and `done`, which says what places succeeded. "h5": the same in one file. "npz", "png" and "tiff": files
         for each place, named by its number. The segmentation is uint64 in "zarr", "npz" and "h5", labels with their
-        ids in "tiff", and in "png" shown in overlays alone.
+        ids in "tiff", and in "png" shown in overlays alone. "h5", and "zarr" with several places in a shard, are put
+        together at the end.
     missing : {"fill", "raise"}
         Whether voxels that are not there are 0, which the manifest tells the share of, or make their place fail.
     masks : mapping of str to str, or sequence of str
@@ -127,12 +132,21 @@ def export(
     patience : float
         Seconds to go on trying places that a server did not give, once all others are done. Each is tried again at
         least once.
+    places_per_shard : int, optional
+        For "zarr": places whose chunks lie in one file, a shard, so that there are few files; readers still get at each
+        place by itself. 1 writes a file for each place and array. By default 1 where that makes no more than 10,000
+        files; else 1000, or fewer where they would be more than 1 GiB before compression.
 
     Returns
     -------
     ExportReport
         How many places are done and where the manifest is. Places that failed are 0 in arrays, and have no files;
         another call tries them again.
+
+    Warns
+    -----
+    IdWarning
+        If the mask of a column is empty at most places, as where its ids are those of another moment.
 
     Raises
     ------
@@ -141,7 +155,8 @@ def export(
     BoundsError, ScaleError, TooLargeError
         If the points or the size make no boxes, there is no such scale, or one box exceeds the limit of memory.
     StorageError
-        If the output cannot be written, as on a full disk. What is done stays, and another call goes on.
+        If the output cannot be written, as on a full disk; or another process is writing it. What is done stays, and
+        another call goes on.
     AccessError
         If the objects may not be looked up.
     MissingExtraError
@@ -174,22 +189,57 @@ def export(
         ids_columns=ids_columns,
         overlay=overlay,
         manifest=manifest,
+        places_per_shard=places_per_shard,
     )
     plan = make_plan(client, points, to, asked, resume=resume)
-    resumed = int(plan.ledger.done.sum())
     if plan.complete and not len(plan.left):
         plan.job.workspace.end()
-        return _report(plan, resumed)
-    plan.begin()
-    counting = counter(progress, len(plan.places), done=len(plan.places) - len(plan.left))
+        return _report(plan, int(plan.ledger.done.sum()))
     try:
-        _write_all(plan, scheduler, counting, patience)
-    finally:
-        counting.close()
-    open_format(plan.job.format, plan.job.workspace, plan.job.layout).finish(plan.ledger.done)
-    write_manifest(plan.settings.manifest, plan.manifest, plan.job.workspace)
-    plan.job.workspace.end()
+        with plan.begun() as plan:
+            resumed = int(plan.ledger.done.sum())
+            counting = counter(progress, len(plan.places), done=len(plan.places) - len(plan.left))
+            try:
+                _write_all(plan, scheduler, counting, patience)
+            finally:
+                counting.close()
+            _finish(plan, wait=min(patience, _VISIBLE) if scheduler is not None else 0.0)
+            plan.job.workspace.end()
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note("places that are done are kept: the same call goes on with the others")
+        raise
+    plan.job.workspace.leave()
+    _say_what_is_empty(plan)
     return _report(plan, resumed)
+
+
+def _say_what_is_empty(plan: Plan) -> None:
+    """Warn where most masks of a column are empty: its ids are those of another moment, mostly."""
+    if plan.settings.moment is None:
+        return
+    for n, (name, column) in enumerate(plan.masks.items()):
+        given = plan.ledger.done & (plan.places.ids[column] != 0)
+        empty = given & (plan.ledger.voxels[:, n] == 0)
+        absent, asked = int(np.count_nonzero(empty)), int(np.count_nonzero(given))
+        if 2 * absent > asked:
+            fact = f"the mask {name!r} is empty at {absent} of {asked} places"
+            why = f"its ids may not be those of the moment {plan.settings.moment}"
+            warn_caller(IdWarning(f"{fact}: {why}. Pass timestamp=, that of the table they come from"))
+
+
+def _finish(plan: Plan, wait: float) -> None:
+    """Write what comes after the last place.
+
+    What other machines have written may take a while to be seen here, so it is looked for again for so many seconds.
+    """
+    output = open_format(plan.job.format, plan.job.workspace, plan.job.layout)
+    until = time.monotonic() + wait
+    while lost := output.finish(plan.ledger.done):
+        if time.monotonic() >= until:
+            plan.ledger.drop(lost, said(DamagedDataError("what was written of it is gone or damaged: export again")))
+            break
+        time.sleep(_LOOK)
+    write_manifest(plan.settings.manifest, plan.manifest, plan.job.workspace)
 
 
 def _report(plan: Plan, resumed: int) -> ExportReport:

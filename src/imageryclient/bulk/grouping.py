@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..geometry import TOLERANCE, IntTriple, Resolution
 
-__all__ = ["Grid", "along_curve", "cut_groups", "hilbert_code"]
+__all__ = ["Grid", "along_curve", "curve_order", "cut_groups", "hilbert_code"]
 
 Hull = tuple[int, int, int, int, int, int]
 _AT_ONCE = 4096  # places
@@ -60,13 +60,15 @@ class Grid:
             yield (i, j, k), (x0, y0, z0, x1, y1, z1)
 
 
-def hilbert_code(cells: NDArray[np.int64]) -> NDArray[np.uint64]:
+def hilbert_code(cells: NDArray[np.int64], bits: int = _BITS) -> NDArray[np.uint64]:
     """Give the place of cells on Hilbert's curve.
 
     Parameters
     ----------
     cells : numpy.ndarray
-        Shape (n, 3): whole numbers from 0 to 2**20 - 1.
+        Shape (n, 3): whole numbers from 0 to 2**bits - 1.
+    bits : int
+        Of each number, 1 to 20; the time it takes grows with them.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def hilbert_code(cells: NDArray[np.int64]) -> NDArray[np.uint64]:
     """
     axes = [column.astype(np.uint64) for column in np.asarray(cells).T]
     one = np.uint64(1)
-    for bit in range(_BITS - 1, 0, -1):
+    for bit in range(bits - 1, 0, -1):
         q = one << np.uint64(bit)
         below = q - one
         for axis in range(3):
@@ -91,12 +93,12 @@ def hilbert_code(cells: NDArray[np.int64]) -> NDArray[np.uint64]:
     axes[1] ^= axes[0]
     axes[2] ^= axes[1]
     flips = np.zeros_like(axes[0])
-    for bit in range(_BITS - 1, 0, -1):
+    for bit in range(bits - 1, 0, -1):
         q = one << np.uint64(bit)
         flips = np.where((axes[2] & q) != 0, flips ^ (q - one), flips)
     axes = [axis ^ flips for axis in axes]
     code = np.zeros_like(axes[0])
-    for bit in range(_BITS - 1, -1, -1):
+    for bit in range(bits - 1, -1, -1):
         for axis in axes:
             code = code << one | (axis >> np.uint64(bit) & one)
     return np.asarray(code)
@@ -128,8 +130,30 @@ def along_curve(
     cell = np.max(sizes, axis=0) if sizes else np.array(shape, np.float64)
     middle = (starts + np.array(shape) / 2) / cell
     cells = np.floor(middle - middle.min(axis=0)).astype(np.int64)
-    spread = int(cells.max()) >> _BITS
-    return np.argsort(hilbert_code(cells >> spread.bit_length()), kind="stable").astype(np.int64)
+    return curve_order(cells)
+
+
+def curve_order(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Order cells along Hilbert's curve; of more than 2**20 along an axis some share a step of it.
+
+    Parameters
+    ----------
+    cells : numpy.ndarray
+        Shape (n, 3), one at least: whole numbers from 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, shape (n,): positions in `cells`; equal ones keep the order they have.
+
+    Examples
+    --------
+    >>> curve_order(np.array([[1, 0, 0], [0, 0, 0], [1, 1, 0], [0, 1, 0]])).tolist()
+    [1, 3, 2, 0]
+    """
+    needed = max(1, int(cells.max()).bit_length())
+    code = hilbert_code(cells >> max(0, needed - _BITS), min(needed, _BITS))
+    return np.argsort(code, kind="stable").astype(np.int64)
 
 
 def cut_groups(

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import StorageError
-from .workspace import writing
+from .workspace import append
 
 __all__ = ["Entry", "JournalWriter", "Ledger", "read_journal"]
 
@@ -93,11 +92,9 @@ class JournalWriter:
         lines = b"".join(entry.line() for entry in entries)
         if not lines:
             return
-        path = self._path
         try:
-            with writing(path), path.open("ab", buffering=0) as file:
-                file.write(lines)
-        except StorageError:
+            append(self._path, lines)
+        except BaseException:
             self._path = self._fresh()  # behind a line that may be torn no other can be read
             raise
 
@@ -146,3 +143,9 @@ class Ledger:
             if 0 <= at < len(self.done) and fits:
                 self.done[at], self.covered[at], self.voxels[at] = True, entry.covered, entry.voxels
                 self.errors.pop(at, None)
+
+    def drop(self, places: Iterable[int], error: str) -> None:
+        """Take note of places that are not done after all, and why."""
+        for at in places:
+            self.done[at], self.covered[at], self.voxels[at] = False, np.nan, 0
+            self.errors[at] = error

@@ -8,8 +8,6 @@ of most datasets, this is the very box of `client.cutout`; on coarser grids that
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -19,15 +17,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ArgumentError, NotFoundError
+from ..errors import ArgumentError
 from ..geometry import TOLERANCE, Box, IntTriple, Resolution, as_resolution, as_size
-from ..ids import Ids, as_ids
+from ..ids import Ids
 from ..points import parse_points
+from .tables import ids_in, read_csv
 
 __all__ = ["Places", "parse_places"]
-
-_NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
-_TRIPLE = re.compile(rf"[\[(]?\s*{_NUMBER}[\s,]+{_NUMBER}[\s,]+{_NUMBER}\s*[\])]?")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,7 +143,7 @@ def parse_places(
     """
     if isinstance(points, Places):
         return points
-    table = _read_csv(Path(points)) if isinstance(points, (str, PathLike)) else points
+    table = read_csv(Path(points)) if isinstance(points, (str, PathLike)) else points
     parsed = parse_points(table, column, scaled=resolution is not None)
     unit = parsed.resolution if resolution is None else as_resolution(resolution)
     if unit is None:
@@ -156,27 +152,8 @@ def parse_places(
         unit = as_resolution(default)
     if isinstance(ids_columns, str):
         ids_columns = (ids_columns,)
-    ids = {name: _ids(table, name) for name in ids_columns}
+    ids = {name: ids_in(table, name) for name in ids_columns}
     return Places(parsed.xyz, unit, as_size(size), ids)
-
-
-def _ids(table: Any, name: str) -> Ids:
-    if not hasattr(table, "columns"):
-        raise ArgumentError(f"{name!r} names a column of a table, but the points are no table")
-    if name not in list(table.columns):
-        raise ArgumentError(f"the table has no column {name!r}; it has {', '.join(map(str, table.columns))}")
-    values = table[name]
-    kind = getattr(values, "dtype", None)
-    if isinstance(kind, np.dtype) and kind.kind in "ui":
-        return as_ids(np.asarray(values))
-    # Whatever may hold nothing must not become floats, which would cost ids their last digits.
-    whole = values.to_numpy(dtype=object) if hasattr(values, "to_numpy") else np.asarray(values, dtype=object)
-    return as_ids(np.array([0 if _is_empty(value) else value for value in whole], dtype=object))
-
-
-def _is_empty(value: Any) -> bool:
-    nothing = value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, str) and not value)
-    return bool(nothing or (isinstance(value, float) and value != value))  # NaN, as merged tables have it
 
 
 def _whole(numbers: NDArray[np.float64], rounded: Any) -> NDArray[np.int64]:
@@ -184,52 +161,3 @@ def _whole(numbers: NDArray[np.float64], rounded: Any) -> NDArray[np.int64]:
     nearest = np.rint(numbers)
     near = np.abs(numbers - nearest) < TOLERANCE
     return np.asarray(np.where(near, nearest, rounded(numbers)).astype(np.int64))
-
-
-class _CsvTable:
-    """The columns of a CSV file, as `parse_points` reads tables."""
-
-    def __init__(self, columns: list[str], rows: list[list[str]]) -> None:
-        self.columns = columns
-        self._rows = rows
-
-    def __getitem__(self, name: str) -> _CsvColumn:
-        at = self.columns.index(name)
-        return _CsvColumn([_cell(row[at].strip()) if at < len(row) else None for row in self._rows])
-
-
-class _CsvColumn(list[Any]):
-    """The cells of one column."""
-
-    def to_numpy(self, dtype: Any = object) -> NDArray[Any]:
-        """Give them as an array of objects."""
-        values = np.empty(len(self), dtype=dtype)
-        values[:] = self
-        return values
-
-
-def _cell(text: str) -> Any:
-    """Read a cell: nothing, a position such as "[10 20 3]", or text, which numbers and ids are made of."""
-    if not text:
-        return None
-    triple = _TRIPLE.fullmatch(text)
-    return tuple(map(float, triple.groups())) if triple else text
-
-
-def _read_csv(path: Path) -> _CsvTable:
-    try:
-        with path.expanduser().open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except FileNotFoundError:
-        raise NotFoundError(
-            f"there is no file {path}; points come as an array, a table, or the path of a CSV file"
-        ) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ArgumentError(f"{path} cannot be read as CSV: {error}") from None
-    if not rows:
-        raise ArgumentError(f"{path} is empty; its first line must name the columns")
-    columns = [name.strip() for name in rows[0]]
-    lowered = [name.lower() for name in columns]
-    if set(lowered) >= {"x", "y", "z"} and not {"x", "y", "z"} <= set(columns):
-        columns = [name.lower() if name.lower() in ("x", "y", "z") else name for name in columns]
-    return _CsvTable(columns, rows[1:])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -17,8 +18,9 @@ from ..layers import Mip
 from ..moment import is_settled, now
 from ..reading import Missing
 from ..volumes.base import is_versioned
-from .formats import Layout, open_format, parse_format, workspace_for
+from .formats import Layout, open_format, parse_format, places_per_file, workspace_for
 from .journal import Ledger, read_journal
+from .lock import locked
 from .manifest import Manifest, ManifestKind, check_names, parse_manifest, read_entries
 from .places import Places, parse_places
 from .settings import Settings, digest_of, plain
@@ -50,6 +52,7 @@ class Asked:
     ids_columns: Sequence[str] = ()
     overlay: Mapping[str, Any] | bool | None = None
     manifest: Any = "csv"
+    places_per_shard: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,13 +116,28 @@ class Plan:
         """Give the id of each mask at a place."""
         return {name: int(self.places.ids[column][index]) for name, column in self.masks.items()}
 
-    def begin(self) -> None:
-        """Make the output's folders and head, and say in it what it is."""
+    @contextmanager
+    def begun(self) -> Iterator[Plan]:
+        """Make the output's folders and head, say in it what it is, and keep others from writing it meanwhile.
+
+        Gives the plan with what is done by now: another process may have been at it when this plan was made.
+
+        Raises
+        ------
+        StorageError
+            If another process is at it, or the output cannot be written.
+        """
         workspace = self.job.workspace
-        workspace.begin()
-        if not workspace.begun:
-            self.settings.save(workspace)
-        open_format(self.job.format, workspace, self.job.layout).prepare()
+        with locked(workspace.lock, workspace.output):
+            workspace.begin()
+            if not workspace.begun:
+                self.settings.save(workspace)
+                plan = self
+            else:
+                self.settings.resumed(workspace, frozen=True)
+                plan = replace(self, ledger=_ledger(workspace, self.settings.manifest, self.places, self.job))
+            open_format(self.job.format, workspace, self.job.layout).prepare()
+            yield plan
 
 
 def make_plan(client: ImageryClient, points: Any, to: str | PathLike[str], asked: Asked, *, resume: bool) -> Plan:
@@ -183,19 +201,8 @@ def make_plan(client: ImageryClient, points: Any, to: str | PathLike[str], asked
         masks=masks,
         overlay=None if overlay is None else plain(overlay),
         places=len(places),
-        digest=digest_of(places.centers, places.ids),
+        digest=_digest(places),
     )
-    if workspace.begun:
-        if not resume:
-            raise ArgumentError(
-                f"an export was begun at {str(workspace.output)!r}: pass resume=True to go on with it, or remove it"
-            )
-        fixed = asked.timestamp is not None or client._moment is not None or client._version() is not None
-        settings = settings.resumed(workspace, frozen=fixed or not versioned)
-        if settings.at is not None:
-            wanted = replace(terms.wanted, moment=settings.at, pinned=is_settled(settings.at, now()))
-            terms = replace(terms, wanted=wanted)
-    about = settings.to_dict()
     layout = Layout(
         count=len(places),
         shape=shape,
@@ -203,8 +210,26 @@ def make_plan(client: ImageryClient, points: Any, to: str | PathLike[str], asked
         channels=1 if image is None else image.info.channels,
         segmentation="segmentation" in volumes,
         masks=tuple(masks),
-        about=about,
     )
+    shard = places_per_file(name, layout, asked.places_per_shard)
+    settings = replace(settings, places_per_shard=shard)
+    if workspace.begun:
+        if not resume:
+            raise ArgumentError(
+                f"an export was begun at {str(workspace.output)!r}: pass resume=True to go on with it, or remove it"
+            )
+        fixed = asked.timestamp is not None or client._moment is not None or client._version() is not None
+        sharded = asked.places_per_shard is not None
+        settings = settings.resumed(
+            workspace,
+            frozen=fixed or not versioned,
+            sharded=sharded,
+            first=lambda count: _digest(places.take(slice(0, count))),
+        )
+        if settings.at is not None:
+            wanted = replace(terms.wanted, moment=settings.at, pinned=is_settled(settings.at, now()))
+            terms = replace(terms, wanted=wanted)
+    layout = replace(layout, about=settings.to_dict(), places_per_file=settings.places_per_shard or 1)
     open_format(name, workspace, layout)  # which may not hold such voxels
     if overlay is not None:
         try_overlay(layout, overlay)
@@ -212,6 +237,10 @@ def make_plan(client: ImageryClient, points: Any, to: str | PathLike[str], asked
     ledger = _ledger(workspace, kind, places, job)
     complete = workspace.manifest(kind).is_file() and not workspace.open
     return Plan(client, places, terms, job, masks, settings, ledger, complete)
+
+
+def _digest(places: Places) -> str:
+    return digest_of(places.centers, places.ids)
 
 
 def _ledger(workspace: Workspace, kind: ManifestKind, places: Places, job: Job) -> Ledger:

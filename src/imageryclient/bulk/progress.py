@@ -79,6 +79,7 @@ def counter(progress: Progress, total: int, *, done: int = 0, unit: str = "place
         warnings.simplefilter("ignore", TqdmWarning)  # of a notebook without widgets, where the plain bar does
         from tqdm.auto import tqdm
 
-        bar: Any = tqdm(total=total, initial=done, unit=unit, smoothing=0.1)
+        # Places come in bursts, as groups of them are read; only the rate of all so far tells how long it will take.
+        bar: Any = tqdm(total=total, initial=done, unit=unit, smoothing=0)
     counting: Counter = bar
     return counting

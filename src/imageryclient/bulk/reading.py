@@ -154,7 +154,7 @@ class Parts:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PlaceCutout(Cutout):
     """The cutout of one of many places.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,8 +23,9 @@ from .workspace import Workspace
 
 __all__ = ["VERSION", "Settings", "digest_of", "plain"]
 
-VERSION = 1  # of how outputs are laid out
+VERSION = 2  # of how outputs are laid out
 _LONGEST = 200
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Settings:
         How many.
     digest : str
         Of the centres and ids, in their order.
+    places_per_shard : int or None
+        Places whose chunks lie in one file; None for formats that have none such.
     version : int
         Of the layout.
     """
@@ -81,6 +85,7 @@ class Settings:
     overlay: Mapping[str, Any] | None
     places: int
     digest: str
+    places_per_shard: int | None = None
     version: int = VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,8 +97,15 @@ class Settings:
         """Write the settings, whole or not at all."""
         workspace.write(workspace.settings, json.dumps(self.to_dict(), indent=1).encode("ascii"))
 
-    def resumed(self, workspace: Workspace, *, frozen: bool) -> Settings:
-        """Give these settings as they were when the export was begun: the moment is that of then unless it is fixed.
+    def resumed(
+        self,
+        workspace: Workspace,
+        *,
+        frozen: bool,
+        sharded: bool = True,
+        first: Callable[[int], str] | None = None,
+    ) -> Settings:
+        """Give these settings as they were when the export was begun: what the caller does not fix is as it was then.
 
         Parameters
         ----------
@@ -101,6 +113,10 @@ class Settings:
             Where an export was begun.
         frozen : bool
             Whether the caller fixed the moment; else the first start did.
+        sharded : bool
+            Likewise, the places in a shard.
+        first : callable, optional
+            Gives the digest of so many of the places, the first ones: to tell whether there are just more now.
 
         Raises
         ------
@@ -110,9 +126,24 @@ class Settings:
             If the settings there cannot be read.
         """
         there = _read(workspace.settings)
+        if there.get("version") != self.version:
+            raise ArgumentError(
+                f"{str(workspace.output)!r} holds an export by another version of imageryclient, which lays outputs "
+                f"out otherwise: layout {there.get('version')} there, {self.version} now. Go on with it by that "
+                "version, export to another name, or remove it"
+            )
         mine = self if frozen else replace(self, moment=there.get("moment"))
+        mine = mine if sharded else replace(mine, places_per_shard=there.get("places_per_shard"))
         here = mine.to_dict()
         names = [name for name in (*here, *(set(there) - set(here))) if there.get(name) != here.get(name)]
+        count: Any = there.get("places")
+        grown = {*names} <= _GROWN and isinstance(count, int) and 0 < count < self.places
+        if grown and first is not None and first(count) == there.get("digest"):
+            raise ArgumentError(
+                f"{str(workspace.output)!r} holds an export of the first {count} of these {self.places} places, and an "
+                "output keeps the places it was begun with: export the others by themselves, "
+                f"points[{count}:], to another name"
+            )
         if names:
             differing = "; ".join(
                 f"{_WORDS.get(name, name)} {_shown(there.get(name))} there, {_shown(here.get(name))} now"
@@ -130,6 +161,7 @@ class Settings:
         return None if self.moment is None else parse_moment(self.moment)
 
 
+_GROWN = {"places", "digest", "places_per_shard"}
 _WORDS = {"digest": "points and ids (digest)", "voxel": "nm per voxel", "shape": "voxels per place", "mips": "mip"}
 
 
@@ -144,7 +176,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value)
+    text = json.dumps(value[:12] if isinstance(value, str) and _DIGEST.fullmatch(value) else value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

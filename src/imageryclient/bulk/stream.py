@@ -1,26 +1,34 @@
-"""The cutouts of many places, one after the other: neighbours read together, memory bounded whatever the number."""
+"""The cutouts of many places, one after the other: neighbours read together, memory bounded whatever the number.
+
+There are two ways. As they come, places are read in groups of neighbours along a Hilbert curve (`grouping`, `reading`):
+the chunks of one group are held, and its cutouts given, while those of the next are fetched. In the order given, which
+has nothing to do with where places lie, as many places as a file on disk has room for are taken at a time: what they
+take from chunks is put there along the curve, then taken from there in order (`scattering`, `shelf`). Either way what
+is held is a few chunks, a few cutouts, and the arrays of the places' positions.
+"""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import AccessError, ArgumentError, BoundsError, ImageryError, MissingDataError, MissingDataWarning
-from ..ids import distinct
+from ..ids import Ids, distinct
 from ..layers import Mip
 from ..reading import Missing, Policy, say, warn_of_future
 from ..volumes.base import is_versioned
+from ..volumes.gathering import Names
 from .ahead import each_ahead, pace
 from .failures import FailedPlace, OnError, parse_on_error, warn_of_failures
 from .grouping import along_curve, cut_groups
 from .places import Places, parse_places
 from .progress import Counter, counter
 from .reading import LASTING, Group, Parts, PlaceCutout, ReadingGroup, finished, make_group, read_in_turn
+from .scattering import gathered, scatter
 from .shelf import Shelf
 from .terms import Terms, check_size, grids_of, kept_bytes, layers_of, names_of, terms_of
 
@@ -32,10 +40,10 @@ __all__ = ["BUDGET", "Order", "cutouts", "plan_groups"]
 BUDGET = 256 * 2**20
 _SHELF = 3 * 2**29  # bytes that wait for their turn, in a file
 _FIRST = 64  # places that are read before the first is given
+_GROWTH = 16  # times as many are read before the next
 _FOR_GOOD = (BoundsError, MissingDataError)  # not worth another try
 Order = Literal["input", "completed"]
 Outcome = PlaceCutout | FailedPlace
-Result = TypeVar("Result")
 
 
 def cutouts(
@@ -200,113 +208,119 @@ class _Run:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Give what becomes of each place, in the order asked for; failures after they were tried again."""
-        if self.order == "completed":
-            yield from self._twice(self.places, finished)
-            return
-        with Shelf(_SHELF, self.budget // 16) as shelf:
+        for outcome in self._as_they_come() if self.order == "completed" else self._in_order():
+            self.count.update()
+            yield outcome
+
+    def _as_they_come(self) -> Iterator[Outcome]:
+        """Read places in the order of the curve; those that fail once more at the end."""
+        again: list[int] = []
+        for outcome in self._once(self.places):
+            if isinstance(outcome, FailedPlace) and not isinstance(outcome.error, _FOR_GOOD):
+                again.append(outcome.index)
+            else:
+                yield outcome
+        if again:
+            yield from self._once(self.places.take(np.flatnonzero(np.isin(self.places.index, again))))
+
+    def _once(self, places: Places) -> Iterator[Outcome]:
+        for n in np.flatnonzero(~places.placed).tolist():
+            yield _unplaced(places, n)
+        groups = plan_groups(self.client, places, self.terms, budget=self.budget // 2)
+        yield from read_in_turn(self.client, groups, finished)
+
+    def _in_order(self) -> Iterator[Outcome]:
+        """Read as many places as the shelf holds, give them in order, and so on."""
+        with Shelf(_SHELF, self.budget // 64) as shelf:
             for some in self._windows():
-                yield from self._in_turn(some, shelf)
+                yield from self._window(some, shelf)
                 shelf.clear()
 
     def _windows(self) -> Iterator[Places]:
-        """Cut the places into as many as the shelf holds; the first are few, so that they come soon."""
-        yield self.places.take(slice(0, _FIRST))
-        rest = len(self.places) - _FIRST
-        if rest > 0:
-            each = kept_bytes(self.client, self.terms, self.places.shape_at(self.terms.resolution))
-            windows = -(-rest // max(1, _SHELF // each))
-            for rows in np.array_split(np.arange(_FIRST, len(self.places)), windows):
-                yield self.places.take(rows)
+        """Cut the places into as many as the shelf holds; of many the first are few, so that they come soon."""
+        count = len(self.places)
+        each = kept_bytes(self.client, self.terms, self.places.shape_at(self.terms.resolution))
+        room = max(1, _SHELF // each)
+        start, size = 0, count if count <= 4 * _FIRST else _FIRST
+        while start < count:
+            size = min(size, room)
+            if size == room:  # from here on all are of one size
+                size = -(-(count - start) // -(-(count - start) // room))
+            yield self.places.take(slice(start, start + size))
+            start, size = start + size, size * _GROWTH
 
-    def _in_turn(self, places: Places, shelf: Shelf) -> Iterator[Outcome]:
-        """Read places in the order of the curve, shelve what they take from the chunks, and give them as they are.
+    def _window(self, places: Places, shelf: Shelf) -> Iterator[Outcome]:
+        """Put what places take from the chunks on the shelf, and give them in order.
 
         The objects of all are looked up in one request.
         """
-        failed: dict[int, FailedPlace] = {}
-        supervoxels = [np.empty(0, np.uint64)]
-
-        def shelved(reading: ReadingGroup) -> Iterator[int | FailedPlace]:
-            supervoxels.append(reading.decode())
-            yield from _shelved(reading, shelf)
-
-        for outcome in self._twice(places, shelved):
-            if isinstance(outcome, FailedPlace):
-                failed[outcome.index] = outcome
-        lost: ImageryError | None = None
-        names = None
-        for _ in range(2):
-            try:
-                names, lost = names_of(self.client, self.terms, distinct(np.concatenate(supervoxels))), None
-                break
-            except AccessError:
-                raise
-            except LASTING as error:
-                lost = error
+        rows = np.flatnonzero(places.placed)
+        shape = places.shape_at(self.terms.resolution)
+        boxes = dict(zip(rows.tolist(), places.take(rows).boxes_at(self.terms.resolution), strict=True))
+        found = scatter(self.client, self.terms, boxes, shelf, self.budget)
+        failed: dict[int, ImageryError] = {n: e for n, e in found.failed.items() if isinstance(e, _FOR_GOOD)}
+        supervoxels = found.supervoxels
+        again = {n: boxes[n] for n in found.failed if n not in failed}
+        if again:
+            for n in again:
+                shelf.drop(n)
+            found = scatter(self.client, self.terms, again, shelf, self.budget)
+            failed |= found.failed
+            supervoxels = distinct(np.concatenate([supervoxels, found.supervoxels]))
+        names, lost = self._names(supervoxels)
 
         def made(n: int) -> Outcome:
-            index = int(places.index[n])
-            if index in failed:
-                return failed[index]
-            if lost is not None:
-                x, y, z = places.centers[n].tolist()
-                return FailedPlace(index, (x, y, z), lost)
-            packed = shelf.take(index)
+            if n not in boxes:
+                return _unplaced(places, n)
+            error = failed.get(n, lost)
+            if error is not None:
+                return _failed(places, n, error)
+            packed = shelf.take(n)
             if packed is not None:
-                parts: Parts = pickle.loads(packed)
-                outcome = parts.cutout(self.client, self.terms, names)
+                center = cast("tuple[float, float, float]", tuple(places.centers[n].tolist()))
+                taken = gathered(self.client, self.terms, boxes[n], packed)
+                outcome = Parts(int(places.index[n]), center, boxes[n], taken).cutout(self.client, self.terms, names)
                 if not isinstance(outcome, FailedPlace) or isinstance(outcome.error, _FOR_GOOD):
                     return outcome
             return self._alone(places.take([n]))
 
-        shape = places.shape_at(self.terms.resolution)
         yield from each_ahead(made, range(len(places)), *pace(self.client, self.terms, shape))
 
-    def _twice(
-        self, places: Places, read: Callable[[ReadingGroup], Iterator[Result]]
-    ) -> Iterator[Result | FailedPlace]:
-        """Read places in the order of the curve; those that fail once more at the end."""
-        again: list[int] = []
-        for outcome in self._once(places, read):
-            if isinstance(outcome, FailedPlace) and not isinstance(outcome.error, _FOR_GOOD):
-                again.append(outcome.index)
-            else:
-                self.count.update()
-                yield outcome
-        if again:
-            for outcome in self._once(places.take(np.flatnonzero(np.isin(places.index, again))), read):
-                self.count.update()
-                yield outcome
+    def _names(self, supervoxels: Ids) -> tuple[Names | None, ImageryError | None]:
+        """Ask whose supervoxels are, twice if need be; give that, or why it cannot be told."""
+        for last in (False, True):
+            try:
+                return names_of(self.client, self.terms, supervoxels), None
+            except AccessError:
+                raise
+            except LASTING as error:
+                if last:
+                    return None, error
+        raise AssertionError
 
     def _alone(self, place: Places) -> Outcome:
-        """Read one place by itself."""
-        reading = ReadingGroup(self.client, make_group(0, place, np.array([0]), self.terms))
-        try:
-            reading.finish()
-            return reading.cutout(0)
-        finally:
-            reading.close()
-
-    def _once(self, places: Places, read: Callable[[ReadingGroup], Iterator[Result]]) -> Iterator[Result | FailedPlace]:
-        for n in np.flatnonzero(~places.placed).tolist():
-            index = int(places.index[n])
-            x, y, z = places.centers[n].tolist()
-            yield FailedPlace(index, (x, y, z), BoundsError(f"place {index} has no position"))
-        groups = plan_groups(self.client, places, self.terms, budget=self.budget // 2)
-        yield from read_in_turn(self.client, groups, read)
+        """Read one place by itself, twice if need be."""
+        for last in (False, True):
+            reading = ReadingGroup(self.client, make_group(0, place, np.array([0]), self.terms))
+            try:
+                reading.finish()
+                outcome = reading.cutout(0)
+            finally:
+                reading.close()
+            if last or not isinstance(outcome, FailedPlace) or isinstance(outcome.error, _FOR_GOOD):
+                return outcome
+        raise AssertionError
 
 
-def _shelved(reading: ReadingGroup, shelf: Shelf) -> Iterator[int | FailedPlace]:
-    """Put what each place takes from the chunks on the shelf; give its index."""
+def _failed(places: Places, n: int, error: ImageryError) -> FailedPlace:
+    """Give the `n`-th place as one that failed."""
+    x, y, z = places.centers[n].tolist()
+    return FailedPlace(int(places.index[n]), (x, y, z), error)
 
-    def put(n: int) -> int | FailedPlace:
-        parts = reading.parts(n)
-        if isinstance(parts, FailedPlace):
-            return parts
-        shelf.put(parts.index, pickle.dumps(parts.detached(), protocol=5))
-        return parts.index
 
-    yield from each_ahead(put, range(len(reading.group)), *reading.pace)
+def _unplaced(places: Places, n: int) -> FailedPlace:
+    """Give the `n`-th place, which has no position, as one that failed."""
+    return _failed(places, n, BoundsError(f"place {int(places.index[n])} has no position"))
 
 
 def _told(run: _Run, on_error: OnError) -> Iterator[Outcome]:

@@ -11,8 +11,10 @@ from ..ids import Ids
 from ..layers import Layer, LayerName, Mip
 from ..reading import Missing, check_memory
 from ..scales import Scale
-from ..volumes import IdsWanted, PrecomputedVolume
+from ..volumes import IdsWanted
+from ..volumes.chunksource import shares_chunks
 from ..volumes.gathering import Names, look_up
+from ..volumes.memory import MemoryVolume
 from .grouping import Grid
 
 if TYPE_CHECKING:
@@ -72,9 +74,9 @@ def grids_of(client: ImageryClient, terms: Terms) -> list[Grid]:
     grids = []
     for layer, scale in layers_of(client, terms):
         info = layer.volume.info
-        size = scale.chunk_size if scale.encoding != "array" else (64, 64, 64)
+        size = layer.volume.cell_size(scale) if isinstance(layer.volume, MemoryVolume) else scale.chunk_size
         voxel = info.dtype.itemsize * info.channels
-        if not isinstance(layer.volume, PrecomputedVolume):
+        if not shares_chunks(layer.volume):
             voxel = 0  # each box is read by itself
         elif scale.encoding == "compressed_segmentation":
             voxel = 1
@@ -95,7 +97,7 @@ def kept_bytes(client: ImageryClient, terms: Terms, shape: IntTriple) -> int:
     """Give the bytes, about, of what a place takes from the chunks: imagery as it is, labels in few bytes a voxel."""
     kept = 4096.0
     for layer, scale in layers_of(client, terms):
-        if isinstance(layer.volume, PrecomputedVolume):
+        if shares_chunks(layer.volume):
             encoded = scale.encoding == "compressed_segmentation"
             voxel = 1.5 if encoded else layer.volume.info.dtype.itemsize * layer.volume.info.channels
             finer = prod(a / b for a, b in zip(terms.resolution, scale.resolution, strict=True))

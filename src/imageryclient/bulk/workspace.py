@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ArgumentError, NotFoundError, StorageError
+from ..errors import ArgumentError, NotFoundError
+from ..files.disk import disk_errors
 
-__all__ = ["Workspace", "writing"]
+__all__ = ["Workspace", "append", "writing"]
 
 _PAUSES = (0.05, 0.2, 1.0)  # seconds between tries to remove what another process may still use
-_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
-@contextlib.contextmanager
-def writing(where: str | os.PathLike[str]) -> Iterator[None]:
+def writing(where: str | os.PathLike[str]) -> AbstractContextManager[None]:
     """Turn what the system says of a disk into `StorageError`, with what to do.
 
     Examples
     --------
     >>> with writing("train.zarr"):
-    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    ...     raise OSError("out of order")
     Traceback (most recent call last):
-    imageryclient.errors.StorageError: 'train.zarr' cannot be written: the disk is full. ...
+    imageryclient.errors.StorageError: 'train.zarr' cannot be written: out of order. Mend that and export again: ...
     """
-    try:
-        yield
-    except (StorageError, NotFoundError):
-        raise
-    except OSError as error:
-        reason = "the disk is full. Free some space" if error.errno in _FULL else f"{error}. Mend that"
-        raise StorageError(
-            f"{os.fspath(where)!r} cannot be written: {reason} and export again: places that are done are kept"
-        ) from error
+    return disk_errors(where, "export again: places that are done are kept")
+
+
+def append(path: Path, data: bytes) -> None:
+    """Write at the end of a file, which is made if need be; all of it, else it is an error.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full, or does not let it be written; some of it may be there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "lines")
+    >>> append(path, b"one "), append(path, b"two"), path.read_bytes()
+    (None, None, b'one two')
+    """
+    left = memoryview(data)
+    with writing(path), path.open("ab", buffering=0) as file:
+        while left:  # a disk that is nearly full takes some, and says that it is full only when asked again
+            left = left[file.write(left) or 0 :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,16 @@ class Workspace:
     def staging(self) -> Path:
         """The folder of files that are not whole yet; goes at a clean end."""
         return self.folder / ".staging"
+
+    @property
+    def packs(self) -> Path:
+        """The folder of parts that are to lie in one file at the end; goes at a clean end."""
+        return self.folder / ".packs"
+
+    @property
+    def lock(self) -> Path:
+        """What a process holds while it writes."""
+        return self.folder / ".lock"
 
     def manifest(self, kind: str) -> Path:
         """Give the file that tells of each place; stays with the output."""
@@ -126,23 +148,41 @@ class Workspace:
 
     def _holds_more(self) -> bool:
         """Whether there is anything but what an export leaves that ended before it could say what it was."""
-        return any(path not in (self.journal, self.staging) for path in self.output.iterdir())
+        return any(path not in (*self._passing, self.lock) for path in self.output.iterdir())
+
+    @property
+    def _passing(self) -> tuple[Path, ...]:
+        return self.journal, self.staging, self.packs
 
     def begin(self) -> None:
         """Make the folders."""
         with writing(self.output):
-            for folder in (self.folder, self.journal, self.staging):
+            for folder in (self.folder, *self._passing):
                 folder.mkdir(exist_ok=True)
 
     def end(self) -> None:
         """Remove what is needed no more once the manifest is written."""
         with writing(self.output):
-            for folder in (self.journal, self.staging, *((self.folder,) if self.single else ())):
+            for folder in self._passing:
                 _remove(folder)
+        self.leave()
+
+    def leave(self) -> None:
+        """Remove the folder of parts of a single file, once nothing is in it."""
+        if self.single:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
 
     @contextlib.contextmanager
-    def staged(self, path: Path) -> Iterator[Path]:
+    def staged(self, path: Path, *, lasting: bool = False) -> Iterator[Path]:
         """Give a name to write to, which becomes `path` when the block ends well; the folders are made.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file.
+        lasting : bool
+            Whether it must be on the disk before it gets its name: what it is made from may go then.
 
         Raises
         ------
@@ -153,6 +193,9 @@ class Workspace:
         with writing(path):
             try:
                 yield name
+                if lasting:
+                    with name.open("r+b") as file:
+                        os.fsync(file.fileno())
                 try:
                     os.replace(name, path)
                 except FileNotFoundError:

@@ -15,7 +15,8 @@ from .parameters import Numbers, open_client, with_layers
 __all__ = ["bulk"]
 
 _SUFFIXES = {".zarr": "zarr", ".h5": "h5", ".hdf5": "h5"}
-_DONE_BUT_FOR_SOME = 3  # the exit code
+_DONE_BUT_FOR_SOME = 3  # the exit codes
+_INTERRUPTED = 130  # as of shells
 
 
 @click.command()
@@ -34,6 +35,8 @@ _DONE_BUT_FOR_SOME = 3  # the exit code
 @click.option("--ids", "ids_columns", multiple=True, metavar="COLUMN", help="Further ids for the manifest; repeatable.")
 @click.option("--overlay", is_flag=True, help="Write overlays, as PNG, too.")
 @click.option("--manifest", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True, help="Its kind.")
+@click.option("--places-per-shard", type=click.IntRange(min=1), metavar="N",
+              help="For zarr: places in one file; 1 for a file each. Else as many as keep the files few.")  # fmt: skip
 @click.option("--scheduler", metavar="ADDRESS", help="Dask cluster to work on, such as tcp://host:8786.")
 @click.option("--dry-run", is_flag=True, help="Say what it will take: bytes, requests, time. Nothing is written.")
 @click.option("--fresh", is_flag=True, help="Refuse to go on with an export that was begun there.")
@@ -56,6 +59,7 @@ def bulk(
     ids_columns: Sequence[str],
     overlay: bool,
     manifest: Any,
+    places_per_shard: int | None,
     scheduler: str | None,
     dry_run: bool,
     fresh: bool,
@@ -64,7 +68,7 @@ def bulk(
 
     POINTS.csv has columns x, y and z, or positions as CAVE's tables do. Interrupted at any moment, the same command
     goes on where it ended. Exit code 3 says that it is done but for places that failed; the same command tries them
-    again.
+    again. Exit code 130 says that it was interrupted.
 
     \b
     imageryclient bulk synapses.csv --datastack minnie65_public --column ctr_pt_position --size 256x256x16 \\
@@ -79,13 +83,17 @@ def bulk(
     client = open_client(datastack, server, version, token, image, segmentation)
     shape: dict[str, Any] = {"format": name, "bbox_size": size, "column": column, "resolution": resolution, "mip": mip}
     shape |= {"timestamp": timestamp, "masks": _pairs(masks), "ids_columns": ids_columns}
-    shape |= {"overlay": overlay, "manifest": manifest}
+    shape |= {"overlay": overlay, "manifest": manifest, "places_per_shard": places_per_shard}
     if dry_run:
         click.echo(str(estimate_export(client, points, output, **shape)))
         return
-    with _cluster(scheduler) as workers:
-        watched = sys.stderr.isatty()
-        report = export(client, points, output, scheduler=workers, resume=not fresh, progress=watched, **shape)
+    try:
+        with _cluster(scheduler) as workers:
+            watched = sys.stderr.isatty()
+            report = export(client, points, output, scheduler=workers, resume=not fresh, progress=watched, **shape)
+    except KeyboardInterrupt:
+        click.echo("interrupted: places that are done are kept; the same command goes on with the others", err=True)
+        sys.exit(_INTERRUPTED)
     again = f", {report.resumed} of them before" if report.resumed else ""
     click.echo(f"{report.done} of {report.places} places done{again}")
     click.echo(f"wrote {report.output}")

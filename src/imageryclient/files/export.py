@@ -17,6 +17,7 @@ from ..errors import ArgumentError, NotFoundError
 from ..painting.color import rgba_bytes
 from ..painting.display import to_display
 from ..painting.picture import from_rgba_pixels, upright
+from .disk import disk_errors
 
 __all__ = ["atomic_file", "save_imagery_slices", "save_mask_slices", "save_png_atomic"]
 
@@ -32,6 +33,8 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     ------
     NotFoundError
         If the folder does not exist.
+    StorageError
+        If the disk is full, or does not let it be written.
 
     Examples
     --------
@@ -47,10 +50,11 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise NotFoundError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}; make it first")
     name = path.with_name(f".{uuid.uuid4().hex}.part{path.suffix}")  # writers may look at the suffix
     try:
-        yield name
-        os.replace(name, path)
+        with disk_errors(path):
+            yield name
+            os.replace(name, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # on Windows a writer that failed may still have it open
             name.unlink()
 
 

@@ -27,6 +27,9 @@ def image_array(client: Dataset, mip: Mip = None, *, chunks: Any = None, missing
     Index 0 is the first voxel of the scale: voxel `v` of a cutout at this scale is index `v - start`, where `start` is
     `client.volumes["imagery"].info.scales[mip].bounds.start`. `image_data` gives an array that knows where it lies.
 
+    Of a large volume pick a part first, and then compute with that: blocks are only counted here, but what Dask makes
+    of the whole, such as a sum or other chunks, lists them all, and a petavoxel has 50 million.
+
     Parameters
     ----------
     client : ImageryClient

@@ -93,6 +93,14 @@ def segmentation_data(
     ------
     MissingExtraError, ScaleError
         As `image_data`.
+
+    Examples
+    --------
+    >>> import imageryclient as ic
+    >>> labels = ic.ArraySource(np.full((64, 64, 8), 7, np.uint32), (8, 8, 40))
+    >>> data = segmentation_data(ic.ImageryClient(segmentation_source=labels))
+    >>> data.sel(x=100, y=100, z=100, method="nearest").compute().item()
+    7
     """
     return _lazily(client, segmentation_reader(client, mip, timestamp, root_ids, missing), "segmentation", chunks)
 

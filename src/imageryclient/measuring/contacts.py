@@ -41,6 +41,8 @@ class Contacts:
     >>> found = contact_areas(np.array([[[7], [9]], [[7], [9]]]), Box((0, 0, 0), (2, 2, 1), (8.0, 8.0, 40.0)))
     >>> found.pairs.tolist(), found.faces.tolist(), found.area_um2.tolist()
     ([[7, 9]], [[0, 2, 0]], [0.00064])
+    >>> found.between(9, 7), found.to_frame().columns.tolist()
+    (0.00064, ['id_1', 'id_2', 'area_um2', 'faces_x', 'faces_y', 'faces_z'])
     """
 
     bounds: Box
@@ -60,7 +62,18 @@ class Contacts:
         return total
 
     def between(self, first: int, second: int) -> float:
-        """Give the area over which two objects touch, in µm²; 0 where they do not."""
+        """Give the area over which two objects touch.
+
+        Parameters
+        ----------
+        first, second : int
+            Their ids, in any order.
+
+        Returns
+        -------
+        float
+            µm²; 0 where they do not touch.
+        """
         pair = np.sort(as_ids([first, second]))
         return float(self.area_um2[(self.pairs == pair).all(axis=1)].sum())
 
@@ -123,10 +136,12 @@ def contact_areas(segmentation: Any, bounds: Box | None = None, ids: ArrayLike |
     what = labeled(segmentation, bounds)
     present = what.masks.ids
     chosen = np.ones(len(present) + 1, np.bool_)
+    around = (slice(None),) * 3
     if ids is not None:
         chosen[1:] = np.isin(present, parse_ids(ids))
+        around = _around(what, chosen)
     base = np.uint64(len(present) + 1)
-    counted = [_merged(parts) for parts in _shared_faces(what, chosen)]
+    counted = [_merged(parts) for parts in _shared_faces(what, around, chosen)]
     keys = np.unique(np.concatenate([keys for keys, _ in counted]))
     faces = np.zeros((len(keys), 3), np.int64)
     for axis, (names, counts) in enumerate(counted):
@@ -141,11 +156,22 @@ def _face_areas(resolution: Resolution) -> tuple[float, float, float]:
     return y * z / _NM2_PER_UM2, x * z / _NM2_PER_UM2, x * y / _NM2_PER_UM2
 
 
-def _shared_faces(what: Labeled, chosen: NDArray[np.bool_]) -> list[list[_Counted]]:
+def _around(what: Labeled, chosen: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+    """Give the box of the labels chosen, with one voxel more on each side: all that touches them has a voxel there."""
+    extents = what.masks.extents
+    rows = 1 + np.flatnonzero(chosen[1:])
+    if not rows.size:
+        return (slice(0, 0),) * 3
+    low = (extents.low[rows].min(axis=0) - 1).clip(0).tolist()
+    x, y, z = (slice(a, b + 1) for a, b in zip(low, extents.high[rows].max(axis=0).tolist(), strict=True))
+    return x, y, z
+
+
+def _shared_faces(what: Labeled, around: tuple[slice, ...], chosen: NDArray[np.bool_]) -> list[list[_Counted]]:
     """Count the faces between different labels, axis by axis: pairs as one number, and how many there are of each."""
     labels, base = what.masks.labels, np.uint64(len(what.masks) + 1)
     order = [0, 1, 2] if labels.flags.c_contiguous else [2, 1, 0]
-    block = labels.transpose(order)
+    block = labels[around].transpose(order)
     found: list[list[_Counted]] = [[], [], []]
     step = max(1, _CHUNK // max(1, block[:1].size))
     for first in range(0, len(block), step):

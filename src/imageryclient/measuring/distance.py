@@ -29,6 +29,12 @@ class Nearest:
         nm between the centres of the two voxels.
     first, second : tuple of float
         The centres, in nm, of the voxel of the first object and of that of the second.
+
+    Examples
+    --------
+    >>> labels = np.array([7, 0, 0, 9]).reshape(4, 1, 1)
+    >>> nearest_distance(labels, 7, 9, Box((0, 0, 0), (4, 1, 1), (8.0, 8.0, 40.0)))
+    Nearest(distance=24.0, first=(4.0, 4.0, 20.0), second=(28.0, 4.0, 20.0))
     """
 
     distance: float
@@ -124,11 +130,25 @@ def _closest(ours: list[Points], theirs: list[Points], least: float) -> tuple[Po
         for m in np.argsort(bounds[n], kind="stable"):
             if bounds[n][m] >= best or best <= least:
                 break
-            squared = ((ours[n][:, None] - theirs[m][None]) ** 2).sum(axis=2)
+            # Of most pairs of groups few points, if any, are near enough to the other's box.
+            near = _close_to(theirs[m], ours[n], best)
+            far = _close_to(near, theirs[m], best)
+            if not len(far):
+                continue
+            squared = np.zeros((len(near), len(far)))
+            for axis in range(3):
+                squared += np.subtract.outer(near[:, axis], far[:, axis]) ** 2
             a, b = np.unravel_index(int(np.argmin(squared)), squared.shape)
             if squared[a, b] < best:
-                best, ends = float(squared[a, b]), (ours[n][a], theirs[m][b])
+                best, ends = float(squared[a, b]), (near[a], far[b])
     return ends
+
+
+def _close_to(others: Points, points: Points, best: float) -> Points:
+    """Give the points that are closer than `best`, a squared distance, to the box of others."""
+    if not len(others):
+        return others
+    return points[_between_boxes(others.min(axis=0), others.max(axis=0), points, points) < best]
 
 
 def _between_boxes(low: Points, high: Points, lows: Points, highs: Points) -> Points:

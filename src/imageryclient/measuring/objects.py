@@ -51,6 +51,8 @@ class Measurements:
     ([7, 9], [2, 1], [5.12e-06, 2.56e-06])
     >>> found.centroid.tolist()
     [[84.0, 8.0, 20.0], [92.0, 4.0, 20.0]]
+    >>> found.to_frame()["voxels"].tolist()
+    [2, 1]
     """
 
     bounds: Box

@@ -3,12 +3,15 @@
 PyTorch is not needed. Workers may be forked or spawned: each makes a client of its own when it first reads.
 
 - `places`: random places, inside the data, bounds, a mask, or an object.
-- `datasets`: `CutoutDataset`, by index, and `CutoutStream`, one after the other.
+- `datasets`: `CutoutDataset`, by index.
+- `stream`: `CutoutStream`, one after the other.
+- `epochs`: which epoch it is, for workers that run already.
 """
 
 from __future__ import annotations
 
-from .datasets import CutoutDataset, CutoutStream
+from .datasets import CutoutDataset
 from .places import Mask, object_mask, random_places
+from .stream import CutoutStream
 
 __all__ = ["CutoutDataset", "CutoutStream", "Mask", "object_mask", "random_places"]

@@ -42,6 +42,12 @@ class Mask:
     ------
     ArgumentError
         If it does not fill the box.
+
+    Examples
+    --------
+    >>> from imageryclient import Box
+    >>> Mask(np.ones((4, 4, 1), bool), Box((0, 0, 0), (4, 4, 1), (64.0, 64.0, 40.0))).bounds.voxels
+    16
     """
 
     inside: NDArray[Any] = field(repr=False)
@@ -138,12 +144,27 @@ def object_mask(client: Lookups, root_ids: Any, *, timestamp: Any = None, mip: M
         The scale; by default the finest at which the box of the objects takes no more than 2^25 voxels, or else the
         coarsest there is. Thin parts of an object may be gone at a coarse one.
 
+    Returns
+    -------
+    Mask
+        For `inside` of `random_places`.
+
     Raises
     ------
     ArgumentError
         If the ids are those of no objects, or have no voxel at this scale.
     TooLargeError
         If the box takes more memory than the client may use.
+
+    Examples
+    --------
+    >>> import imageryclient as ic
+    >>> labels = np.zeros((64, 64, 8), np.uint64)
+    >>> labels[10:20, 30:40, 2] = 7
+    >>> client = ic.ImageryClient(segmentation_source=labels, resolution=(8, 8, 40))
+    >>> mask = object_mask(client, 7)
+    >>> int(mask.inside.sum()), random_places(client, 2, (4, 4, 1), inside=mask, seed=1).centers.shape
+    (100, (2, 3))
     """
     ids = parse_ids(root_ids)
     wanted = client._wanted(ids, timestamp)
@@ -231,16 +252,19 @@ def _drawn_from(
         counts.append(np.bincount(index[inside], minlength=mask.bounds.shape[axis]))
         begin = np.searchsorted(index, np.arange(mask.bounds.shape[axis]))
         firsts.append(low[axis] + begin)
-    cells = np.nonzero(mask.inside)
-    sides = np.stack([count[cell] for count, cell in zip(counts, cells, strict=True)], axis=1)
-    ends = np.cumsum(sides.prod(axis=1))
+    inside = np.asarray(mask.inside, dtype=np.bool_)
+    across = np.multiply.outer(counts[1], counts[2])
+    weights = [n * across[plane] for n, plane in zip(counts[0].tolist(), inside, strict=True)]
+    ends = np.cumsum(np.concatenate([np.zeros(0, np.int64), *weights]))
     if not ends.size or not ends[-1]:
         raise ArgumentError(f"no centre of a box that lies wholly inside the data is in the mask of {mask.bounds}")
     drawn = np.random.default_rng(seed).integers(ends[-1], size=n)
-    cell = np.searchsorted(ends, drawn, side="right")
-    rest: NDArray[np.int64] = drawn - (ends[cell] - sides[cell].prod(axis=1))
+    chosen = np.searchsorted(ends, drawn, side="right")
+    cell = np.unravel_index(np.flatnonzero(inside)[chosen], inside.shape)
+    sides = np.stack([count[at] for count, at in zip(counts, cell, strict=True)], axis=1)
+    rest: NDArray[np.int64] = drawn - (ends[chosen] - sides.prod(axis=1))
     drawn_centers: NDArray[np.int64] = np.empty((n, 3), np.int64)
     for axis in (2, 1, 0):
-        rest, offset = np.divmod(rest, sides[cell, axis])
-        drawn_centers[:, axis] = firsts[axis][cells[axis][cell]] + offset
+        rest, offset = np.divmod(rest, sides[:, axis])
+        drawn_centers[:, axis] = firsts[axis][cell[axis]] + offset
     return drawn_centers

@@ -10,27 +10,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..cache import Payload
-from ..coverage import Coverage
+from ..coverage import Coverage, outside_of
 from ..errors import ImageryError
 from ..geometry import Box
 from ..ids import Ids, distinct
-from ..pools import fetch_pool
-from ..precomputed.chunks import Chunk, around, chunks_covering
-from ..precomputed.labels import TouchedLabels
+from ..pools import Backlog, fetch_pool
+from ..precomputed.chunks import around
+from ..precomputed.touched import TouchedLabels
 from ..scales import Scale
 from .base import Block, IdsWanted, Volume, only_wanted, read_block, replaced
+from .chunksource import ChunkSource, Found, HasChunks, HasIds, PrecomputedChunks, StoredBox
 from .graphene import GrapheneVolume
 from .precomputed import PrecomputedVolume, as_uint64
 
-__all__ = ["Gathering", "Names", "Part", "begin", "look_up"]
+__all__ = ["Gathering", "Names", "Part", "begin", "join", "look_up"]
 
-Found = NDArray[Any] | TouchedLabels
+S = TypeVar("S", bound=StoredBox)
 
 
 class Names(NamedTuple):
@@ -103,7 +104,7 @@ def begin(volume: Volume, scale: Scale, boxes: Sequence[Box], wanted: IdsWanted 
     Parameters
     ----------
     volume : Volume
-        The layer. Of a precomputed or a proofread one chunks are shared; of others each box is read by itself.
+        The layer. Of one that `shares_chunks` they are shared; of others each box is read by itself.
     scale : Scale
         One of its scales.
     boxes : sequence of Box
@@ -111,8 +112,17 @@ def begin(volume: Volume, scale: Scale, boxes: Sequence[Box], wanted: IdsWanted 
     wanted : IdsWanted, optional
         For a segmentation.
     """
+    info = volume.info
     if isinstance(volume, PrecomputedVolume):
-        return _Chunks(volume, scale, boxes, wanted)
+        source = PrecomputedChunks(volume, scale)
+        if wanted is None:
+            return _Chunks(source, boxes, info.dtype, info.channels)
+        as_uint64(np.empty((0,) * (3 if info.channels == 1 else 4), info.dtype))
+        if isinstance(volume, GrapheneVolume):
+            return _Chunks(source, boxes, np.dtype(np.uint64), info.channels, proofread=True)
+        return _Chunks(source, boxes, np.dtype(np.uint64), info.channels, wanted)
+    if isinstance(volume, HasChunks) and volume.shares_chunks:
+        return _Chunks(volume.chunks(scale), boxes, info.dtype, info.channels, wanted)
     return _Apart(scale, wanted)
 
 
@@ -155,44 +165,66 @@ class _Unread:
         return self
 
 
-class _Chunks:
-    """The chunks of a precomputed layer that any of the boxes touches."""
+class _Chunks(Generic[S]):
+    """The chunks of a layer that any of the boxes touches.
 
-    def __init__(self, volume: PrecomputedVolume, scale: Scale, boxes: Sequence[Box], wanted: IdsWanted | None) -> None:
-        self._volume, self._scale, self._wanted = volume, scale, wanted
-        self._dtype, self._channels = volume.info.dtype, volume.info.channels
-        if wanted is not None:
-            as_uint64(np.empty((0,) * (3 if self._channels == 1 else 4), self._dtype))
-            self._dtype = np.dtype(np.uint64)
-        self._proofread = isinstance(volume, GrapheneVolume) and wanted is not None
-        self._regions: dict[Chunk, list[Box]] = {}
-        for box in [] if scale.placeholder else boxes:
-            for chunk in chunks_covering(scale, box):
+    Parameters
+    ----------
+    source : ChunkSource
+        The chunks.
+    boxes : sequence of Box
+        The boxes.
+    dtype : numpy.dtype
+        Of what comes back.
+    channels : int
+        Numbers per voxel.
+    wanted : IdsWanted, optional
+        Which ids to leave when boxes are put together.
+    proofread : bool
+        Whether the voxels are supervoxels, of which it is to be told which there are.
+    """
+
+    def __init__(
+        self,
+        source: ChunkSource[S],
+        boxes: Sequence[Box],
+        dtype: np.dtype[Any],
+        channels: int,
+        wanted: IdsWanted | None = None,
+        *,
+        proofread: bool = False,
+    ) -> None:
+        self._source, self._dtype, self._channels = source, dtype, channels
+        self._wanted, self._proofread = wanted, proofread
+        self._regions: dict[S, list[Box]] = {}
+        for box in boxes:
+            for chunk in source.touched(box):
                 self._regions.setdefault(chunk, []).append(box.intersect(chunk.box))
-        self._held: dict[Chunk, dict[Box, Found] | ImageryError | None] = {}  # None for one that was never written
-        self._at_hand: dict[Chunk, Payload] = {}
-        self._coming: dict[Future[Payload], Chunk] = {}
+        self._held: dict[S, dict[Box, Found] | ImageryError | None] = {}  # None for one that was never written
+        self._at_hand: dict[S, Payload] = {}
+        self._coming: dict[Future[Payload], S] = {}
+        source.expect(list(self._regions))
         for chunk in self._regions:
-            payload = volume.chunk_at_hand(scale, chunk)
+            payload = source.at_hand(chunk)
             if payload is None:
-                self._coming[volume.fetch_later(scale, chunk)] = chunk
+                self._coming[source.later(chunk)] = chunk
             else:
                 self._at_hand[chunk] = payload
 
     def decode(self) -> Ids:
-        """Decode each chunk as it comes."""
+        """Decode each chunk as it comes, perhaps with others that came meanwhile."""
         decoding: list[Future[None]] = []
-        submit = self._volume.decoders.submit
+        backlog: Backlog[tuple[S, Payload], None] = Backlog(self._decode, self._source.decoders, self._source.at_once)
         try:
             while self._at_hand:
-                decoding.append(submit(self._decode, *self._at_hand.popitem()))
+                decoding.append(backlog.add(self._at_hand.popitem()))
             for fetched in as_completed(list(self._coming)):
                 chunk = self._coming.pop(fetched)
                 if fetched.cancelled():  # by another that waited for it too, and was left
-                    fetched = fetch_pool().submit(self._volume.fetch_chunk, self._scale, chunk)
+                    fetched = fetch_pool().submit(self._source.fetch, chunk)
                 error = fetched.exception()
                 if error is None:
-                    decoding.append(submit(self._decode, chunk, fetched.result()))
+                    decoding.append(backlog.add((chunk, fetched.result())))
                 elif isinstance(error, ImageryError):
                     self._held[chunk] = error
                 else:
@@ -212,14 +244,19 @@ class _Chunks:
         ]
         return distinct(np.concatenate([np.empty(0, np.uint64), *each]))
 
-    def _decode(self, chunk: Chunk, payload: Payload) -> None:
-        regions = _fewest(self._regions[chunk])
+    def _decode(self, some: list[tuple[S, Payload]]) -> list[Exception | None]:
+        wanted = [(chunk, _fewest(self._regions[chunk]), payload) for chunk, payload in some]
+        each: Sequence[Sequence[Found] | ImageryError | None]
         try:
-            found = self._volume.decoded(self._scale, chunk, regions, payload)
+            each = self._source.decoded(wanted)
         except ImageryError as error:
-            self._held[chunk] = error
-        else:
-            self._held[chunk] = None if found is None else dict(zip(regions, found, strict=True))
+            each = [error] * len(wanted)
+        for (chunk, regions, _), found in zip(wanted, each, strict=True):
+            if found is None or isinstance(found, ImageryError):
+                self._held[chunk] = found
+            else:
+                self._held[chunk] = dict(zip(regions, found, strict=True))
+        return [None] * len(some)
 
     def _stored(self) -> list[dict[Box, Found]]:
         return [held for held in self._held.values() if isinstance(held, dict)]
@@ -232,31 +269,30 @@ class _Chunks:
                 named = found.renamed(*names) if isinstance(found, TouchedLabels) else _renamed(found, names)
                 regions[region] = named
 
-        for _ in self._volume.decoders.map(rename, self._stored()):
+        for _ in self._source.decoders.map(rename, self._stored()):
             pass
 
     def part(self, box: Box) -> Part:
         """Cut the part of a box out of the chunks, without copying."""
-        scale = self._scale
-        found: list[tuple[Box, Found]] = []
+        found: list[_Piece] = []
         absent: list[Box] = []
-        if scale.placeholder:
-            inside = box.intersect(scale.bounds)
-            absent += [inside] if inside.voxels else []
-        for chunk in [] if scale.placeholder else chunks_covering(scale, box):
+        for chunk in self._source.touched(box):
             region, held = box.intersect(chunk.box), self._held[chunk]
+            channels = self._source.channels(chunk)
             if isinstance(held, ImageryError):
                 raise held.with_traceback(None)
             if held is None:
                 absent.append(region)
+                if self._source.fill is not None:
+                    found.append(_Piece(region, channels, self._source.fill))
             elif region in held:
-                found.append((region, held[region]))
+                found.append(_Piece(region, channels, held[region]))
             else:
                 ((outer, whole),) = held.items()
                 slices = region.slices(outer)
-                found.append((region, whole.cropped(slices) if isinstance(whole, TouchedLabels) else whole[slices]))
-        kept = None if self._proofread else self._wanted
-        return _Cut(self._volume.coverage(box, scale, absent), found, self._dtype, self._channels, kept)
+                part = whole.cropped(slices) if isinstance(whole, TouchedLabels) else whole[slices]
+                found.append(_Piece(region, channels, part))
+        return _Cut(self._source.coverage(box, absent), found, self._dtype, self._channels, self._wanted)
 
     def close(self) -> None:
         """Cancel the fetches that wait."""
@@ -264,12 +300,20 @@ class _Chunks:
             waiting.cancel()
 
 
+class _Piece(NamedTuple):
+    """What a box takes from one chunk: voxels (x, y, z, c), or one value for all, or labels."""
+
+    region: Box
+    channels: slice
+    found: Found
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cut:
     """A box cut out of chunks; `wanted` where ids are still to be left out."""
 
     coverage: Coverage
-    found: list[tuple[Box, Found]]
+    pieces: list[_Piece]
     dtype: np.dtype[Any]
     channels: int
     wanted: IdsWanted | None
@@ -278,22 +322,36 @@ class _Cut:
         """Put the chunks together."""
         box = self.coverage.box
         data = np.zeros((*box.shape, self.channels), self.dtype, order="F")
-        for region, found in self.found:
-            target = data[region.slices(box)]
+        for region, channels, found in self.pieces:
+            target = data[region.slices(box)][..., channels]
             if isinstance(found, TouchedLabels):
                 found.write(target[..., 0], *(names or ()))
             else:
                 target[...] = found if names is None else _renamed(found, names)
-        given = data[..., 0] if self.channels == 1 else data
-        return Block(given if self.wanted is None else only_wanted(given, self.wanted), self.coverage)
+        block = Block(data[..., 0] if self.channels == 1 else data, self.coverage)
+        if self.wanted is None:
+            return block
+        if isinstance(volume, HasIds):
+            return volume.as_ids(block, self.wanted)
+        return Block(only_wanted(block.data, self.wanted), self.coverage)
 
     def detached(self) -> Part:
         """Copy what is shared with other boxes."""
-        found = [
-            (region, held.detached() if isinstance(held, TouchedLabels) else held.copy(order="F"))
-            for region, held in self.found
+        pieces = [
+            piece._replace(
+                found=piece.found.detached() if isinstance(piece.found, TouchedLabels) else piece.found.copy(order="F")
+            )
+            for piece in self.pieces
         ]
-        return replace(self, found=found)
+        return replace(self, pieces=pieces)
+
+
+def join(parts: Sequence[Part], box: Box, scale: Scale) -> Part:
+    """Give the part of a box, of the parts of pieces of it, each of one chunk, that make up all it takes."""
+    cuts = [part for part in parts if isinstance(part, _Cut)]
+    absent = sorted((gap for cut in cuts for gap in cut.coverage.absent), key=lambda gap: gap.start[::-1])
+    coverage = Coverage(box, outside_of(box, scale.bounds), tuple(absent))
+    return replace(cuts[0], coverage=coverage, pieces=[piece for cut in cuts for piece in cut.pieces])
 
 
 def _renamed(voxels: NDArray[Any], names: Names) -> NDArray[np.uint64]:

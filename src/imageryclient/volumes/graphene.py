@@ -28,7 +28,7 @@ from ..geometry import Box, IntTriple
 from ..ids import Ids, distinct
 from ..pools import decode_pool, fetch_pool
 from ..precomputed.info import parse_info
-from ..precomputed.labels import TouchedLabels
+from ..precomputed.touched import TouchedLabels
 from ..scales import Info, Scale
 from ..storage import Patience, Store, open_store
 from .base import Block, IdsWanted, replaced

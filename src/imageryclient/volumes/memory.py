@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from ..arrays.source import PlacedArray, place_arrays
 from ..coverage import Coverage, outside_of
 from ..errors import ArgumentError
-from ..geometry import Box, Resolution
+from ..geometry import Box, IntTriple, Resolution
 from ..scales import Info, Scale
+from .arraychunks import ArrayChunks, cell_size, is_read_in_chunks
 from .base import Block, IdsWanted, only_wanted
 
 __all__ = ["MemorySegmentation", "MemoryVolume", "open_arrays"]
@@ -64,6 +65,19 @@ class MemoryVolume:
             data = np.zeros(shape, self.info.dtype, order="F")
         return Block(data[..., 0] if channels == 1 else data, Coverage(box, outside_of(box, array.bounds)))
 
+    @property
+    def shares_chunks(self) -> bool:
+        """Whether boxes read together had better share what is read: all but NumPy's arrays, which are at hand."""
+        return any(map(is_read_in_chunks, self._arrays))
+
+    def cell_size(self, scale: Scale) -> IntTriple:
+        """Give the voxels along x, y, z of the parts in which a scale is best read."""
+        return cell_size(self._arrays[scale.mip])
+
+    def chunks(self, scale: Scale) -> ArrayChunks:
+        """Give the parts in which a scale is read for boxes that are read together."""
+        return ArrayChunks(self.source, self._arrays[scale.mip], scale)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.source!r})"
 
@@ -96,7 +110,16 @@ class MemorySegmentation(MemoryVolume):
         ArgumentError
             If an id in the box is negative.
         """
-        block = self.read(box, scale)
+        return self.as_ids(self.read(box, scale), wanted)
+
+    def as_ids(self, block: Block, wanted: IdsWanted) -> Block:
+        """Give what was read as ids.
+
+        Raises
+        ------
+        ArgumentError
+            If one of them is negative.
+        """
         if block.data.dtype.kind == "i" and block.data.size and block.data.min() < 0:
             raise ArgumentError(
                 f"{self.source}: an id is a whole number from 0; in {block.box} there is {block.data.min()}"

@@ -23,7 +23,7 @@ from ..pools import decode_pool, fetch_pool, pipelined
 from ..precomputed.chunks import Chunk, around, chunk_id, chunk_key, chunks_covering
 from ..precomputed.codecs import Octets, decode_chunk, decompress
 from ..precomputed.info import parse_info
-from ..precomputed.labels import EncodedLabels, TouchedLabels
+from ..precomputed.labels import EncodedLabels
 from ..precomputed.sharding import (
     MinishardIndex,
     index_entry_range,
@@ -31,6 +31,7 @@ from ..precomputed.sharding import (
     minishard_range,
     parse_minishard_index,
 )
+from ..precomputed.touched import TouchedLabels
 from ..scales import Info, Scale, Sharding
 from ..storage import BrokenAnswerError, Store
 from .base import Block, IdsWanted, only_wanted
@@ -319,6 +320,19 @@ class PrecomputedVolume:
         if scale.sharding is not None:
             return None
         return self._store.cached(chunk_key(scale, chunk))
+
+    def stored_bytes(self, scale: Scale, chunk: Chunk) -> int | None:
+        """Give how many bytes a chunk takes as it is stored, if it was fetched lately; 0 for one never written."""
+        if scale.sharding is None:
+            payload = self.chunk_at_hand(scale, chunk)
+            return None if payload is None else len(payload.data or b"")
+        number = chunk_id(chunk.index, scale.grid_shape)
+        place = locate(number, scale.sharding)
+        index = self._minishards.get((_shard_key(scale, place.shard_file), place.minishard))
+        if index is None:
+            return None
+        start, stop = index.find(number) or (0, 0)
+        return stop - start
 
     def _forget(self, scale: Scale, chunk: Chunk) -> None:
         CACHE.discard_decoded(self._identity(scale, chunk))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import FormatError, ScaleError, SourceError
 from ..geometry import TOLERANCE, Box, IntTriple, Resolution
-from ..precomputed.chunks import Chunk, chunks_covering
+from ..precomputed.chunks import chunks_covering
 from ..scales import Scale
 from .arrays import ZarrArray
 from .choice import Choice
@@ -20,34 +20,28 @@ from .multiscales import Axis, Level, axis_kind
 from .n5groups import n5_axes
 from .units import tidy
 
-__all__ = ["Grid", "Piece", "lay_out"]
+__all__ = ["Grid", "StoredChunk", "lay_out"]
 
 _SPACE = ("x", "y", "z")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """One stored chunk, as far as a box needs it.
+class StoredChunk:
+    """One stored chunk.
 
     Parameters
     ----------
-    chunk : Chunk
-        The x, y, z of it.
     index : tuple of int
         Its place in the array's grid of chunks.
-    region : Box
-        The voxels wanted of it.
-    channels : slice
-        The channels wanted of it, counted from the first one read.
-    window : tuple of slice
-        The elements wanted of it, along the array's axes, counted from its first one.
+    box : Box
+        The voxels it holds, clipped to the bounds of the scale.
+    channels : tuple of int
+        The first channel it holds, counted from the first one read, and one past the last.
     """
 
-    chunk: Chunk
     index: tuple[int, ...]
-    region: Box
-    channels: slice
-    window: tuple[slice, ...]
+    box: Box
+    channels: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +93,31 @@ class Grid:
         """Name the file that holds a chunk."""
         return f"{self.path}/{self.array.file_key(index)}" if self.path else self.array.file_key(index)
 
-    def pieces(self, scale: Scale, box: Box) -> Iterator[Piece]:
-        """Give the chunks that hold voxels of `box`."""
+    def stored(self, scale: Scale, box: Box) -> Iterator[StoredChunk]:
+        """Give the chunks that hold voxels of `box`, x fastest, and of those the channels."""
+        index = [pick // size for pick, size in zip(self.picks, self.array.chunk_shape, strict=True)]
         for chunk in chunks_covering(scale, box):
-            region = box.intersect(chunk.box)
-            index = [pick // size for pick, size in zip(self.picks, self.array.chunk_shape, strict=True)]
-            window = [slice(p % size, p % size + 1) for p, size in zip(self.picks, self.array.chunk_shape, strict=True)]
-            for axis, place, part in zip(self.space, chunk.index, region.slices(chunk.box), strict=True):
+            for axis, place in zip(self.space, chunk.index, strict=True):
                 if axis is not None:
-                    index[axis], window[axis] = place, part
+                    index[axis] = place
             if self.channel is None:
-                yield Piece(chunk, tuple(index), region, slice(0, 1), tuple(window))
+                yield StoredChunk(tuple(index), chunk.box, (0, 1))
                 continue
             size = self.array.chunk_shape[self.channel]
             for number, first in enumerate(range(0, self.channels, size)):
-                count = min(size, self.channels - first)
-                index[self.channel], window[self.channel] = number, slice(0, count)
-                yield Piece(chunk, tuple(index), region, slice(first, first + count), tuple(window))
+                index[self.channel] = number
+                yield StoredChunk(tuple(index), chunk.box, (first, min(first + size, self.channels)))
+
+    def window(self, stored: StoredChunk, region: Box) -> tuple[slice, ...]:
+        """Give the elements of a chunk that hold a part of its voxels, along the array's axes, from its first one."""
+        window = [slice(p % size, p % size + 1) for p, size in zip(self.picks, self.array.chunk_shape, strict=True)]
+        for axis, part in zip(self.space, region.slices(stored.box), strict=True):
+            if axis is not None:
+                window[axis] = part
+        if self.channel is not None:
+            first, end = stored.channels
+            window[self.channel] = slice(0, end - first)
+        return tuple(window)
 
     def turned(self, voxels: NDArray[Any]) -> NDArray[Any]:
         """Give the elements of a window as (x, y, z, c)."""

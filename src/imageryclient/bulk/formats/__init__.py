@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+import numpy as np
+
 from ...errors import ArgumentError
 from ..workspace import Workspace
 from .base import ArrayLayout, Layout, OutputFormat, Products
@@ -18,6 +20,7 @@ __all__ = [
     "Products",
     "open_format",
     "parse_format",
+    "places_per_file",
     "workspace_for",
 ]
 
@@ -40,6 +43,32 @@ def parse_format(name: object) -> FormatName:
 def workspace_for(name: FormatName, output: Path) -> Workspace:
     """Give the place where an output of a format lies."""
     return Workspace(output, single=name == "h5")
+
+
+def places_per_file(name: FormatName, layout: Layout, asked: int | None) -> int | None:
+    """Give the places whose chunks lie in one file, as asked for or as it fits; None in formats that do not choose.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no such number, or the format has no shards.
+
+    Examples
+    --------
+    >>> places_per_file("zarr", Layout(100, (64, 64, 8), "uint8", 1, True), 1000)
+    100
+    """
+    if name != "zarr":
+        if asked is not None:
+            raise ArgumentError(f"places_per_shard= is for format='zarr'; {name} has no shards")
+        return None
+    if asked is None:
+        from .zarr import fitting_shards
+
+        return fitting_shards(layout)
+    if isinstance(asked, bool) or not isinstance(asked, (int, np.integer)) or asked < 1:
+        raise ArgumentError(f"places_per_shard must be a whole number from 1, or None; got {asked!r}")
+    return min(int(asked), max(layout.count, 1))
 
 
 def open_format(name: FormatName, workspace: Workspace, layout: Layout) -> OutputFormat:

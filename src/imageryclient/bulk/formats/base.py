@@ -75,6 +75,8 @@ class Layout:
         Names of the masks.
     about : mapping
         What the head says of it, ready for JSON.
+    places_per_file : int
+        Places whose chunks of an array lie in one file, in formats that let one choose.
 
     Examples
     --------
@@ -92,6 +94,7 @@ class Layout:
     segmentation: bool
     masks: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    places_per_file: int = 1
 
     @property
     def arrays(self) -> list[ArrayLayout]:
@@ -146,6 +149,12 @@ class OutputFormat(Protocol):
         """Write the files of a place, each whole or not at all; again gives the same bytes."""
         ...
 
-    def finish(self, done: NDArray[np.bool_]) -> None:
-        """Write what comes after the last place; `done`, shape (n,), tells which succeeded."""
+    def finish(self, done: NDArray[np.bool_]) -> list[int]:
+        """Write what comes after the last place; `done`, shape (n,), tells which succeeded. Again does no harm.
+
+        Returns
+        -------
+        list of int
+            Places that are done, but what was written of them is gone or damaged: they are not in the output.
+        """
         ...

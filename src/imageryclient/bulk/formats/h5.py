@@ -1,4 +1,4 @@
-"""One HDF5 file, put together at the end from the parts that were written for each place.
+"""One HDF5 file, put together at the end from packs of what was written for each place.
 
 A part is what the file will hold as a chunk, compressed already; so the end copies bytes, one chunk at a time.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MissingExtraError
+from ..packs import Packs
 from ..workspace import Workspace, writing
 from .base import ArrayLayout, Layout, Products
 from .png import write_pictures
@@ -22,6 +22,7 @@ from .png import write_pictures
 __all__ = ["H5Format", "hdf5_package"]
 
 _LEVEL = 1
+_PLACES = 1000  # in a range of packs
 
 
 def hdf5_package() -> Any:
@@ -63,44 +64,50 @@ class H5Format:
         hdf5_package()
         self._workspace = workspace
         self._layout = layout
+        self._packs = Packs(workspace.packs, len(layout.arrays), _PLACES)
 
     def prepare(self) -> None:
         """Write nothing: the file comes at the end."""
 
     def write(self, place: int, products: Products) -> None:
         """Write the parts of a place, and its overlay."""
-        for array in self._layout.arrays:
-            self._workspace.write(self._part(array, place), _encoded(products.array(array.name)))
+        self._packs.add(place, [_encoded(products.array(array.name)) for array in self._layout.arrays])
         folder = os.path.relpath(self._workspace.output.with_suffix(".overlay"), self._workspace.folder)
         write_pictures(self._workspace, folder, self._layout.name(place), products.pictures)
 
-    def _part(self, array: ArrayLayout, place: int) -> Path:
-        return self._workspace.folder / array.name / self._layout.name(place)
+    def finish(self, done: NDArray[np.bool_]) -> list[int]:
+        """Put the file together, from the packs; what they do not hold is taken from a file that is there."""
+        h5py, output, lost = hdf5_package(), self._workspace.output, list[int]()
+        if not self._packs.numbers() and self._holds(done):
+            return lost
+        with self._workspace.staged(output, lasting=True) as staged, writing(output), ExitStack() as stack:
+            file = stack.enter_context(h5py.File(staged, "w"))
+            file["settings"] = json.dumps(dict(self._layout.about))  # too long for an attribute, maybe
+            datasets = [self._dataset(file, array) for array in self._layout.arrays]
+            before = None
+            if output.exists():
+                there = stack.enter_context(h5py.File(output, "r"))
+                before = [there[array.name] for array in self._layout.arrays]
+            for first in range(0, len(done), _PLACES):
+                with self._packs.opened(first // _PLACES) as pack:
+                    for place in (first + np.flatnonzero(done[first : first + _PLACES])).tolist():
+                        parts = pack.parts(place) or _stored(before, place)
+                        if parts is None:
+                            lost.append(place)
+                            continue
+                        for dataset, part in zip(datasets, parts, strict=True):
+                            dataset.id.write_direct_chunk((place, *(0 for _ in dataset.shape[1:])), part)
+            kept = done.copy()
+            kept[lost] = False
+            file["done"] = kept
+        return lost
 
-    def finish(self, done: NDArray[np.bool_]) -> None:
-        """Put the file together, from all its parts; or, where there are only some, change a file that is there."""
-        h5py = hdf5_package()
-        output, places = self._workspace.output, np.flatnonzero(done).tolist()
-        parts = [(array, place) for array in self._layout.arrays for place in places]
-        partial = output.exists() and not all(self._part(*part).exists() for part in parts)
-        with self._workspace.staged(output) as staged, writing(output):
-            if partial:
-                shutil.copyfile(output, staged)
-            with h5py.File(staged, "a") as file:
-                if "settings" not in file:
-                    file["settings"] = json.dumps(dict(self._layout.about))  # too long for an attribute, maybe
-                for array in self._layout.arrays:
-                    dataset = file.get(array.name)
-                    if dataset is None:
-                        dataset = self._dataset(file, array)
-                    for place in places:
-                        part = self._part(array, place)
-                        if not partial or part.exists():
-                            dataset.id.write_direct_chunk((place, *(0 for _ in array.row)), part.read_bytes())
-                if "done" in file:
-                    file["done"][...] = done
-                else:
-                    file["done"] = done
+    def _holds(self, done: NDArray[np.bool_]) -> bool:
+        """Whether the file is there and has just these places."""
+        if not self._workspace.output.exists():
+            return False
+        with writing(self._workspace.output), hdf5_package().File(self._workspace.output, "r") as file:
+            return "done" in file and bool(np.array_equal(file["done"][:], done))
 
     def _dataset(self, file: Any, array: ArrayLayout) -> Any:
         dataset = file.create_dataset(
@@ -115,6 +122,17 @@ class H5Format:
         for axis, name in enumerate(array.dims):
             dataset.dims[axis].label = name
         return dataset
+
+
+def _stored(before: list[Any] | None, place: int) -> list[bytes] | None:
+    """Give the chunks of a place as a file has them; None where it does not."""
+    parts = []
+    for dataset in before or ():
+        corner = (place, *(0 for _ in dataset.shape[1:]))
+        if dataset.id.get_chunk_info_by_coord(corner).byte_offset is None:
+            return None
+        parts.append(dataset.id.read_direct_chunk(corner)[1])
+    return parts or None
 
 
 def _encoded(block: NDArray[Any]) -> bytes:

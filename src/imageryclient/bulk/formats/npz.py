@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from ..workspace import Workspace
 from .base import Layout, Products
 from .png import write_pictures
+from .zipped import zipped_arrays
 
 __all__ = ["NpzFormat"]
 
@@ -36,11 +36,11 @@ class NpzFormat:
     def write(self, place: int, products: Products) -> None:
         """Write the file of a place, and its overlay."""
         name = self._layout.name(place)
-        arrays: dict[str, Any] = {array.name: products.array(array.name) for array in self._layout.arrays}
-        buffer = BytesIO()
-        np.savez_compressed(buffer, metadata=np.array(products.cut.record().to_json()), **arrays)
+        arrays: list[tuple[str, NDArray[Any]]] = [("metadata", np.array(products.cut.record().to_json()))]
+        arrays += [(array.name, products.array(array.name)) for array in self._layout.arrays]
         write_pictures(self._workspace, "overlay", name, products.pictures)
-        self._workspace.write(self._workspace.folder / f"{name}.npz", buffer.getbuffer())
+        self._workspace.write(self._workspace.folder / f"{name}.npz", zipped_arrays(arrays))
 
-    def finish(self, done: NDArray[np.bool_]) -> None:
+    def finish(self, done: NDArray[np.bool_]) -> list[int]:
         """Write nothing: files stand alone."""
+        return []

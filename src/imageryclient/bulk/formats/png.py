@@ -68,8 +68,9 @@ class PngFormat:
                 write_pictures(self._workspace, array.folder, name, _sections(products.array(array.name)))
         write_pictures(self._workspace, "overlay", name, products.pictures)
 
-    def finish(self, done: NDArray[np.bool_]) -> None:
+    def finish(self, done: NDArray[np.bool_]) -> list[int]:
         """Write nothing: pictures stand alone."""
+        return []
 
 
 def _sections(block: NDArray[Any]) -> list[Image.Image]:

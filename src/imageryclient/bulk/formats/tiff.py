@@ -66,5 +66,6 @@ class TiffFormat:
                 write_stack(staged, block, record, ome=False, ids=ids)
         write_pictures(self._workspace, "overlay", name, products.pictures)
 
-    def finish(self, done: NDArray[np.bool_]) -> None:
+    def finish(self, done: NDArray[np.bool_]) -> list[int]:
         """Write nothing: stacks stand alone."""
+        return []
