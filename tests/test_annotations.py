@@ -13,7 +13,7 @@ from imageryclient.painting.annotations import Annotated, Annotations, annotate,
 from imageryclient.painting.draw import bounding_box
 from imageryclient.painting.labels import Labels
 from imageryclient.painting.legend import Legend
-from imageryclient.painting.marks import Points, Text
+from imageryclient.painting.marks import Lines, Points, Text
 from imageryclient.painting.primitives import Disc, Group, Path, Words
 from imageryclient.section import Section
 
@@ -118,6 +118,20 @@ def test_marks_with_names_are_in_the_legend() -> None:
     (legend,) = made(marks=marks, legend=True).beside
     assert texts(legend)[0] == "T-bars"
     assert [part.fill.color for part in legend.primitives if isinstance(part, Disc) and part.fill] == [(255, 255, 0)]
+
+
+def test_legends_show_rings_as_rings_and_lines_as_lines() -> None:
+    at = [[10, 10, 0]]
+    marks = [
+        Points(at, (8, 8, 40), name="ring", filled=False, color="blue"),
+        Lines(at, [[20, 10, 0]], (8, 8, 40), name="partners", color="red"),
+    ]
+    (legend,) = made(marks=marks, legend=True).beside
+    assert texts(legend)[:2] == ["ring", "partners"]
+    ring, line = legend.primitives[0], legend.primitives[2]
+    assert isinstance(ring, Disc)
+    assert isinstance(line, Path)
+    assert (ring.fill, ring.line.color, line.line.color, line.closed) == (None, (0, 0, 255), (255, 0, 0), False)
 
 
 def test_letters_are_white_on_a_dark_page() -> None:

@@ -148,6 +148,66 @@ def test_a_neuroglancer_link_becomes_a_picture_and_arrays(served: DemoServer, tm
     assert "not a Neuroglancer link" in run("link", "https://example.org/nothing", code=1)
 
 
+def test_a_section_at_any_angle_becomes_a_picture(volume: Path, tmp_path: Path) -> None:
+    layers = "--image", volume / "imagery"
+    out = tmp_path / "tilted.png"
+    text = run("section", *layers, "--center", "80,80,6", "--size", "60,40", "--normal", "1,0,1", "-o", out)
+    assert "60 x 40 pixels of 8 nm" in text
+    client = ic.ImageryClient(image_source=str(volume / "imagery"))
+    wanted = client.section([80, 80, 6], (60, 40), normal=(1, 0, 1)).overlay()
+    with Image.open(out) as picture:
+        assert np.array_equal(np.asarray(picture), np.asarray(wanted))
+    svg = tmp_path / "xz.svg"
+    run(
+        "section",
+        *layers,
+        "--center",
+        "640,640,240",
+        "--units",
+        "nm",
+        "--panel",
+        "xz",
+        "--nm-per-pixel",
+        2,
+        "--size",
+        "90,70",
+        "-o",
+        svg,
+    )
+    assert svg.read_text().startswith("<?xml")
+    for words, said in (
+        (("--normal", "1,0,0", "--panel", "xz"), "--normal takes the place"),
+        (("--up", "1,0,0"), "--up goes with --normal"),
+        (("-o", "stack.tif"), "a section is saved as .png"),
+    ):
+        assert said in run("section", *layers, "--center", "80,80,6", *words, code=2)
+
+
+def test_a_link_of_another_panel_becomes_one_picture(volume: Path, tmp_path: Path) -> None:
+    nm = {"x": [8, "nm"], "y": [8, "nm"], "z": [40, "nm"]}
+    source = f"precomputed://{(volume / 'imagery').as_uri()}"
+    state = {"dimensions": nm, "position": [80, 80, 6], "layout": "xz", "layers": [{"source": source}]}
+    out = tmp_path / "view.png"
+    assert f"wrote {out}" in run("link", json.dumps(state), "--size", "60,50", "-o", out)
+    with Image.open(out) as picture:
+        assert picture.size == (60, 50)
+
+
+def test_files_that_cannot_be_written_or_read_are_said_in_one_line(volume: Path, tmp_path: Path) -> None:
+    place = "cutout", "--image", volume / "imagery", "--center", "80,80,6", "--size", "9,9"
+    (tmp_path / "taken.png").mkdir()
+    for words in (
+        ("-o", tmp_path / "taken.png"),
+        ("-o", tmp_path / "none" / "a.png"),
+        ("--root-id", "x", "-o", "a.png"),
+    ):
+        text = run(*place, *words, code=1)
+        assert text.startswith("Error: ")
+        assert text.count("\n") == 1
+    segmentation = "--segmentation", volume / "segmentation"
+    assert "whole number" in run(*place, *segmentation, "--highlight", "x", "-o", tmp_path / "a.png", code=1)
+
+
 def test_info_of_a_source_and_of_a_datastack(volume: Path, served: DemoServer) -> None:
     text = run("info", volume / "imagery")
     assert "8 x 8 x 40" in text

@@ -4,14 +4,16 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from imageryclient.painting.contours import FRAME, Contours, followers
-from imageryclient.painting.curves import UNITS, Curves
+from imageryclient.painting.curves import UNITS, Curves, voxel_middles
 
-FARTHEST = 0.75 / np.sqrt(2)
+# A step from a knot at (0, 1) that leans 8 voxels is a parabola with the corners (0, 1), (0, 1/2), (4, 1/4): at t = 0.4
+# it is as far from both edges.
+FARTHEST = 0.64
 TIP = np.hypot(0.5, 2)  # what is one voxel wide may end two voxels early
 SECTIONS = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4)).flatmap(
     lambda n: arrays(np.uint8, n[:2], elements=st.integers(0, n[2]))
@@ -21,7 +23,7 @@ LARGER = st.tuples(SECTIONS, st.integers(1, 3), st.integers(1, 4)).map(
 )
 
 
-def polygon(curves: Curves, ring: int, steps: int = 8) -> np.ndarray:
+def polygon(curves: Curves, ring: int, steps: int = 10) -> np.ndarray:
     """Points along a path."""
     t = np.arange(steps)[:, None] / steps
     which = range(curves.offsets[ring], curves.offsets[ring + 1])
@@ -65,6 +67,7 @@ def test_smooth_areas_leave_no_gap_and_do_not_overlap(labels: np.ndarray) -> Non
 
 @settings(max_examples=80)
 @given(LARGER)
+@example(np.repeat([[1, 1], [1, 0]], [3, 20], axis=1).astype(np.uint8))  # a long step beside a knot of the frame
 def test_smooth_paths_are_closed_shared_and_near_the_voxels_edges(labels: np.ndarray) -> None:
     contours = Contours.of(labels, include_null=True)
     curves = Curves.smooth(contours)
@@ -121,3 +124,38 @@ def test_corners_of_the_section_stay() -> None:
     for rows, columns in itertools.product((1, 2, 5), repeat=2):
         curves = Curves.smooth(Contours.of(np.ones((rows, columns), int)))
         assert curves.areas().tolist() == [0, rows * columns]
+
+
+@pytest.mark.parametrize("include_null", [False, True])
+@pytest.mark.parametrize("stretch", [(1, 5), (3, 1), (2, 4)])
+def test_long_voxels_are_smoothed_as_square_ones_and_stretched(stretch: tuple[int, int], include_null: bool) -> None:
+    rng = np.random.default_rng(7)
+    voxels = np.kron(rng.integers(0, 4, (5, 6)), np.ones((2, 3), int))
+    pixels = voxels.repeat(stretch[1], axis=0).repeat(stretch[0], axis=1)
+    square = Curves.smooth(Contours.of(voxels, include_null))
+    found = Curves.around(pixels, True, stretch, include_null)
+    assert np.array_equal(found.labels, square.labels)
+    for name in ("start", "control", "stop"):
+        assert np.array_equal(getattr(found, name), getattr(square, name) * stretch)
+    assert found.areas() == pytest.approx(square.areas() * stretch[0] * stretch[1])
+    exact = Curves.around(pixels, False, stretch, include_null)
+    assert np.array_equal(exact.start, Curves.exact(Contours.of(pixels, include_null)).start)
+
+
+@given(st.integers(1, 12), st.floats(1, 7), st.integers(1, 9), st.floats(1, 7))
+def test_stretched_sections_end_where_their_pixels_do(rows: int, high: float, columns: int, wide: float) -> None:
+    shape = [max(1, round(voxels * by)) for voxels, by in ((rows, high), (columns, wide))]
+    holders = [
+        np.minimum(((np.arange(pixels) + 0.5) / by).astype(int), voxels - 1)
+        for pixels, by, voxels in zip(shape, (high, wide), (rows, columns), strict=True)
+    ]
+    labels = 1 + (np.arange(rows * columns).reshape(rows, columns) * 7) % 3
+    for pixels, by, holder, voxels in zip(shape, (high, wide), holders, (rows, columns), strict=True):
+        assert np.array_equal(holder[voxel_middles(pixels, by)], np.arange(voxels))
+    curves = Curves.around(labels[np.ix_(*holders)], True, (wide, high))
+    size = (shape[1], shape[0])
+    assert np.isclose(curves.areas().sum(), size[0] * size[1])
+    ends = np.concatenate([curves.start, curves.control, curves.stop])
+    assert (ends.min(axis=0) == 0).all()
+    assert tuple(ends.max(axis=0)) == size
+    assert np.array_equal(ends * UNITS, np.rint(ends * UNITS))

@@ -606,7 +606,7 @@ def test_hanging_requests_do_not_hold_up_stop(folder: Path) -> None:
         time.sleep(0.01)
     begun = time.perf_counter()
     server.stop()
-    assert time.perf_counter() - begun < 2
+    assert time.perf_counter() - begun < 10
     for thread in threads:
         thread.join(5)
     assert len(failures) == 3

@@ -194,3 +194,11 @@ def test_two_thousand_ids_stay_usable() -> None:
     roomy = place_labels(ids, zoom=5)
     assert not roomy.left_out
     assert len({word.size for word in words(roomy)}) == 1
+
+
+def test_names_that_are_given_are_larger_where_there_is_room() -> None:
+    ids = np.zeros((600, 600), np.uint64)
+    ids[50:550, 50:550] = BIG
+    (number,), (name,) = words(place_labels(ids)), words(place_labels(ids, Labels({BIG: "soma"})))
+    assert name.size > 1.3 * number.size
+    assert words(place_labels(ids, Labels([BIG])))[0].size == number.size

@@ -62,9 +62,7 @@ def test_two_thousand_entries_stay_readable(place: Any) -> None:
 
 
 def test_swatches_have_their_colour_and_shape() -> None:
-    block = legend_block(
-        [Entry("axons", Ink((255, 0, 0))), Entry("synapses", Ink((0, 0, 255)), round=True)], (500, 400)
-    )
+    block = legend_block([Entry("axons", Ink((255, 0, 0))), Entry("synapses", Ink((0, 0, 255)), "disc")], (500, 400))
     square, first, disc, second = block.primitives
     assert isinstance(square, Path)
     assert square.fill == Ink((255, 0, 0))

@@ -73,9 +73,10 @@ def test_a_section_lies_where_it_was_cut(neuroglancer: Any) -> None:
     view = parse_state(viewer.state.to_json())
     assert (view.center, view.orientation) == (section.center, section.orientation)
     (layer,) = view.layers
-    assert layer.transform is not None
+    (placement,) = layer.placements
+    assert placement.transform is not None
     at = np.array([5.5, 7.5, 0.5]) * 8  # of pixel (5, 7), in nm of the volume
-    where = layer.transform[:, :3] @ at + layer.transform[:, 3]
+    where = placement.transform[:, :3] @ at + placement.transform[:, 3]
     assert np.allclose(where, section.points((slice(5, 6), slice(7, 8)))[0])
     _, block = fetched(viewer, "imagery (cutout)", "0,0,0", "40,30,1")
     assert np.array_equal(block, IMAGE[:, :, :1])

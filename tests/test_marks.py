@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from imageryclient.errors import ArgumentError, BoundsError
+from imageryclient.painting.draw import draw, moved
 from imageryclient.painting.marks import Arrow, Lines, Mark, Points, Text, mark_from_dict
 from imageryclient.painting.primitives import Disc, Path, Words
 from imageryclient.section import Section, orientation_across
@@ -52,7 +54,7 @@ def test_places_are_the_pixels_one_works_out_by_hand(panel: Any, center: Any, pl
     section = Section(center, (100, 80), 8.0, panel=panel)
     (disc,) = discs(Points([place], NM), section)
     assert (disc.x, disc.y) == pytest.approx(pixel)
-    (word,) = Text(place, NM, "a", offset=(3, -2)).groups(section, 40)[0].primitives
+    (word,) = Text(place, NM, "a", size=8, offset=(3, -2)).groups(section, 40)[0].primitives
     assert isinstance(word, Words)
     assert (word.x, word.y) == pytest.approx((pixel[0] + 3, pixel[1] - 2))
 
@@ -250,6 +252,41 @@ def test_arrows_point_where_they_should(angle: float, tail: tuple[float, float])
     assert shaft.points[0] == pytest.approx(tail)
     (word,) = [part for part in parts if isinstance(part, Words)]
     assert math.dist((word.x, word.y), (50, 40)) > math.dist(tail, (50, 40))
+
+
+def drawn(mark: Mark, opacity: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
+    """Which pixels of a picture of 100 x 80 a mark changes, in a margin of 60: on the picture, and beside it."""
+    wide = Section((400.0, 320.0, 220.0), (220, 200), 8.0)
+    (group,) = mark.groups(level(5), 40)
+    white = draw(Image.new("L", wide.size, 255), [moved(group, 60, 60)])
+    changed = np.asarray(white)[..., 0] < 255 * (1 - opacity)
+    inside = np.zeros_like(changed)
+    inside[60:140, 60:160] = True
+    return changed & inside, changed & ~inside
+
+
+@pytest.mark.parametrize("anchor", ["left", "middle", "right"])
+@pytest.mark.parametrize("place", [(1, 1, 5), (99, 79, 5), (50, 1, 5), (99, 40, 5), (50, 40, 5)])
+def test_all_of_a_text_is_in_the_picture(place: tuple[int, int, int], anchor: Any) -> None:
+    on, beside = drawn(Text(place, NM, "bouton", size=14, color="black", anchor=anchor))
+    assert on.any()
+    assert not beside.any()
+    far = Text((50, 40, 5), NM, "a text that is wider than the picture", size=14).groups(level(5), 40)[0].primitives[0]
+    assert (far.x, far.y) == (50, 40)  # there is no place where it would be whole
+
+
+@pytest.mark.parametrize("x", [4, 50, 96])
+@pytest.mark.parametrize("y", [4, 40, 76])
+def test_arrows_turn_where_they_would_leave_the_picture(x: int, y: int) -> None:
+    arrow = Arrow((x, y, 5), NM, length=20, words="PSD", size=10, color="black")
+    on, beside = drawn(arrow)
+    assert on.any()
+    assert not beside.any()
+    given = Arrow((x, y, 5), NM, length=20, words="PSD", size=10, color="black", angle=-45)
+    if drawn(given)[1].any():
+        assert arrow.groups(level(5), 40) != given.groups(level(5), 40)
+    else:
+        assert arrow.groups(level(5), 40) == given.groups(level(5), 40)
 
 
 def test_notes_are_seen_in_their_own_section_alone() -> None:

@@ -16,12 +16,23 @@ from PIL import Image
 import imageryclient as ic
 from imageryclient.cli import main
 from imageryclient.cutout import Cutout
-from imageryclient.errors import ArgumentError, FormatError, MissingDataWarning, MissingExtraError, NotFoundError
+from imageryclient.demo.writer import Layout, write_precomputed
+from imageryclient.errors import (
+    ArgumentError,
+    FormatError,
+    ImageryWarning,
+    MissingDataWarning,
+    MissingExtraError,
+    NotFoundError,
+)
 from imageryclient.files import movies
-from imageryclient.files.loading import read_record
 from imageryclient.files.movies import save_movie
+from imageryclient.files.reading import read_record
+from imageryclient.files.turn import Turn
 from imageryclient.files.turns import save_turn
 from imageryclient.geometry import Box
+from imageryclient.painting.annotations import by_size
+from imageryclient.painting.marks import Points
 from imageryclient.painting.options import PAINTED
 
 av = pytest.importorskip("av")
@@ -298,7 +309,7 @@ def test_a_turn_keeps_each_ids_colour(tmp_path: Path) -> None:
         assert np.abs(picture - np.asarray(cut.overlay(palette="steady", alpha=1).convert("RGB"))).max() <= 2
     record = read_record(file)
     assert record.painting["palette"] == "steady"
-    assert (record.painting["axis"], record.painting["degrees"]) == ("y", 90)
+    assert record.turn == Turn("y", 90, seconds=1, fps=4)
     assert record.place == sides[0].section
 
 
@@ -314,3 +325,128 @@ def test_what_a_turn_cannot_keep(tmp_path: Path) -> None:
         save_turn(client, *where, seconds=0.1, fps=2)
     with pytest.warns(MissingDataWarning, match=r"2 of the 4 pictures .* without data"):
         save_turn(client, tmp_path / "far.gif", (20, 20, 3), (16, 12), seconds=1, fps=4, axis="x", degrees=90)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_turn_is_made_again_whole(datastack: Any, server: Any, connect: Any, tmp_path: Path, kind: str) -> None:
+    running = server()
+    client = connect(running, missing="fill", timestamp=datastack.history.operations[5].time + 1)
+    where = (datastack.middle, (34, 22))
+    at = client.section(*where, normal=(0.2, 1, 0.1), nm_per_pixel=9)
+    options: dict[str, Any] = {
+        "axis": "x", "degrees": -100.0, "seconds": 1.2, "fps": 5, "zoom": 2, "scale_bar": True, "percentiles": (2, 98),
+        "highlight": at.masks.ids[:3].tolist(), "marks": Points([datastack.middle], AT, radius=2, depth=200),
+        "cutting": {"normal": (0.2, 1, 0.1), "nm_per_pixel": 9},
+    }  # fmt: skip
+    file = client.turn(tmp_path / f"turn.{kind}", *where, **options)
+    frames = decoded(file)
+    assert len(frames) == 6
+    assert np.abs(frames[0] - frames[3]).max() > 60
+    result = CliRunner().invoke(main, ["redo", str(file), "--token", running.token], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    again = tmp_path / f"turn_redone.{kind}"
+    assert again.read_bytes() == file.read_bytes()  # its encoder does the same each time
+    assert read_record(again).turn == Turn("x", -100.0, 1.2, 5.0)
+    other = "gif" if kind != "gif" else "webp"
+    _, (elsewhere,) = ic.remake(file, tmp_path / f"other.{other}", auth_token=running.token)
+    assert client.turn(tmp_path / f"direct.{other}", *where, **options).read_bytes() == elsewhere.read_bytes()
+    (cut,), (first,) = ic.remake(file, tmp_path / "first.png", auth_token=running.token)
+    assert isinstance(cut, ic.SectionCutout)
+    assert cut.section == at.section
+    painted = {
+        name: value for name, value in options.items() if name not in ("axis", "degrees", "seconds", "fps", "cutting")
+    }
+    with Image.open(first) as opened:
+        assert np.array_equal(np.asarray(opened), np.asarray(at.overlay(**painted)))
+        assert "turn" not in opened.text["imageryclient"]
+
+
+def test_a_turn_of_some_ids_is_made_again(datastack: Any, server: Any, connect: Any, tmp_path: Path) -> None:
+    running = server()
+    early = connect(running, missing="fill", timestamp=datastack.history.operations[0].time - 1)
+    stale = early.section(datastack.middle, (60, 60)).masks.ids.tolist()
+    client = connect(running, missing="fill")
+    for follow, painting in ((True, {}), (False, {"palette": "tab10"})):
+        cutting = {"root_ids": stale, "follow": follow, "timestamp": None if follow else early._moment}
+        file = client.turn(
+            tmp_path / "some.gif", datastack.middle, (20, 16), seconds=1, fps=4, cutting=cutting, **painting
+        )
+        assert read_record(file).root_ids == tuple(stale)  # those that others follow are not the same in each picture
+        _, (again,) = ic.remake(file, auth_token=running.token)
+        assert again.read_bytes() == file.read_bytes()
+    with pytest.raises(ArgumentError, match="come and go"):
+        client.turn(
+            tmp_path / "x.gif", datastack.middle, (20, 16), palette="tab10", cutting={"root_ids": stale, "follow": True}
+        )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sweep_is_made_again_whole(datastack: Any, server: Any, connect: Any, tmp_path: Path, kind: str) -> None:
+    running = server()
+    cut = connect(running).cutout(datastack.middle, (36, 24, 5))
+    options: dict[str, Any] = {
+        "plane": "xz", "zoom": 2, "palette": "tab10", "outline": True, "fill": 0.2, "labels": True, "scale_bar": 100.0,
+        "legend": ic.Legend(title="cells"), "highlight": cut.masks.ids[:4].tolist(), "gamma": 0.8,
+        "marks": [ic.Text(datastack.middle, AT, "here", depth=400)],
+    }  # fmt: skip
+    (file,) = cut.save(tmp_path / f"sweep.{kind}", **options)
+    assert len(decoded(file)) == 24
+    assert read_record(file).painting["fps"] == 10  # also where it is the usual one
+    _, (again,) = ic.remake(file, auth_token=running.token)
+    assert again.read_bytes() == file.read_bytes()
+
+
+def test_a_legend_tells_the_same_beside_all_pictures(tmp_path: Path) -> None:
+    cut = stack()
+    frames = list(sweep(cut, {"legend": True, "palette": "tab10"}))
+    beside = [np.asarray(frame)[:, 40:] for frame in frames]
+    assert beside[0].size
+    assert all(np.array_equal(one, beside[0]) for one in beside)
+    whole = Cutout(None, cut.segmentation.reshape(40, -1, 1), Box((0, 0, 0), (40, 120, 1), AT))
+    assert by_size(cut.segmentation) == by_size(whole.segmentation)
+    for one, number in zip(frames, range(4), strict=True):  # in the colours they are painted in
+        plain = np.asarray(cut.overlay(section=number, palette="tab10"))
+        assert np.array_equal(np.asarray(one)[:30, :40], plain)
+    client, ids = turned_client()
+    some = np.unique(ids)[:9].tolist()
+    where = (tmp_path / "turn.gif", (20, 20, 20), (32, 32))
+    options: dict[str, Any] = {"seconds": 1, "fps": 3, "degrees": 90}
+    for more in ({"legend": some}, {"legend": dict.fromkeys(some, "x")}, {"legend": {"cells": "red"}},
+                 {"legend": True, "cutting": {"root_ids": some, "missing": "fill"}, "palette": "tab10"}):  # fmt: skip
+        found = decoded(client.turn(*where, **options, **more))
+        assert len(found) == 3
+        assert found[0].shape[1] > 32
+        assert np.array_equal(found[0][:, 33:], found[2][:, 33:])
+    with pytest.raises(ArgumentError, match="legend is the same beside all"):
+        client.turn(*where, **options, legend=True)
+
+
+def test_a_turn_of_arrays_is_given_them_again(tmp_path: Path) -> None:
+    client, ids = turned_client()
+    file = client.turn(tmp_path / "turn.webp", (20, 20, 20), (24, 16), seconds=1, fps=3, degrees=45)
+    with pytest.raises(NotFoundError, match="image_source="):
+        ic.remake(file)
+    arrays = {"image_source": np.asarray(ids % 200, np.uint8), "segmentation_source": ids}
+    _, (again,) = ic.remake(file, **{name: ic.ArraySource(array, (8, 8, 8)) for name, array in arrays.items()})
+    assert decoded(again)[2].tolist() == decoded(file)[2].tolist()
+    opened = ic.load_cutout(file, **{name: ic.ArraySource(array, (8, 8, 8)) for name, array in arrays.items()})
+    assert np.array_equal(opened.segmentation, client.section((20, 20, 20), (24, 16)).segmentation)
+
+
+def test_a_movie_too_fast_for_a_gif(tmp_path: Path) -> None:
+    ids = RNG.integers(1, 2**63, (40, 40, 40), np.uint64)
+    write_precomputed(tmp_path / "seg", [(ids, Layout(resolution=(8, 8, 8)))], kind="segmentation")
+    client = ic.ImageryClient(segmentation_source=tmp_path / "seg")
+    turn = client.turn(tmp_path / "turn.webp", (20, 20, 20), (32, 32), seconds=0.1, fps=100, degrees=60)
+    (sweep,) = client.cutout([20, 20, 16], (32, 32, 3)).save(tmp_path / "sweep.webp", fps=100)
+    for file, frames in ((turn, 5), (sweep, 3)):
+        with pytest.warns(ImageryWarning, match="at most 50 pictures a second, and this movie had 100"):
+            _, (slower,) = ic.remake(file, tmp_path / "slower.gif")
+        with Image.open(slower) as opened:
+            assert (opened.n_frames, opened.info["duration"]) == (frames, 20)
+    with pytest.raises(ArgumentError, match="at most 50"):
+        client.turn(tmp_path / "fast.gif", (20, 20, 20), (8, 8), fps=100)
+    with pytest.raises(ArgumentError, match="axis"):
+        client.turn(tmp_path / "askew.gif", (20, 20, 20), (8, 8), axis="w")
+    with pytest.raises(ArgumentError, match="degrees"):
+        client.turn(tmp_path / "askew.gif", (20, 20, 20), (8, 8), degrees=float("nan"))

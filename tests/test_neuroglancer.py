@@ -176,11 +176,12 @@ def test_a_transform_counts_lengths_but_for_its_shift() -> None:
     }
     state = {**STATE, "layers": [{"type": "image", "source": {"url": "precomputed://x", "transform": transform}}]}
     layer = parse_state(state).layers[0]
-    assert layer.voxel_size == (8.0, 8.0, 40.0)
-    assert layer.transform is not None
-    assert layer.transform.tolist() == [[1, 0, 0, 40], [0, -1, 0, 80], [0, 0, 1, 120]]
+    (placement,) = layer.placements
+    assert placement.voxel_size == (8.0, 8.0, 40.0)
+    assert placement.transform is not None
+    assert placement.transform.tolist() == [[1, 0, 0, 40], [0, -1, 0, 80], [0, 0, 1, 120]]
     transform["matrix"] = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
-    assert parse_state(state).layers[0].transform is None
+    assert parse_state(state).layers[0].placements[0].transform is None
 
 
 @pytest.mark.parametrize(
@@ -204,7 +205,7 @@ def test_a_layer_without_a_type_is_told_by_its_fields(layer: dict[str, Any], kin
         ({"dimensions": {"x": [1, "parsec"], "y": [1, "nm"], "z": [1, "nm"]}}, "dimensions.x"),
         ({"position": None}, "position"),
         ({"position": [1, 2]}, "position"),
-        ({"position": [1, 2, "3"]}, "position"),
+        ({"position": [1, 2, "three"]}, "position"),
         ({"crossSectionOrientation": [0, 0, 0, 0]}, "crossSectionOrientation"),
         ({"layers": [{"type": "segmentation", "segments": ["1e18"]}]}, "segment"),
         ({"layers": [{"type": "segmentation", "segments": [str(2**64)]}]}, "segment"),

@@ -20,6 +20,7 @@ from imageryclient.notebook import card, table
 
 AT = (8.0, 8.0, 40.0)
 BIG = 864691135341362885
+WIDE = Box((0, 0, 0), (3000, 1500, 1), AT)
 VOID = {"img", "br"}
 
 
@@ -121,6 +122,27 @@ def test_pictures_in_a_page_are_small() -> None:
         assert shown.size == (640, 284)
     with Image.open(io.BytesIO(cut._repr_png_() or b"")) as shown:
         assert shown.size == (900, 400)
+    section = ic.SectionCutout(np.zeros((3000, 1500), np.uint8), None, ic.Section((0.0, 0.0, 0.0), (3000, 1500), 4.0))
+    for one, size in ((section, (1024, 512)), (Cutout(section.image[:, :, None], None, WIDE), (1024, 512))):  # type: ignore[index]
+        with Image.open(io.BytesIO(one._repr_png_() or b"")) as shown:
+            assert shown.size == size
+
+
+def test_few_pixels_stay_squares_where_they_are_drawn_larger() -> None:
+    small, large = (Cutout(np.zeros((n, 30, 1), np.uint8), None, Box((0, 0, 0), (n, 30, 1), AT)) for n in (40, 400))
+    assert "image-rendering:pixelated" in small._repr_html_()
+    assert "image-rendering" not in large._repr_html_()
+
+
+def test_what_no_picture_can_show_is_shown_without_one() -> None:
+    cut = Cutout(np.zeros((30, 20, 2, 5), np.uint8), None, Box((0, 0, 0), (30, 20, 2), AT))
+    assert cut._repr_png_() is None
+    assert Page(cut._repr_html_()).pictures == []
+
+
+def test_cubes_say_what_they_were_taken_from() -> None:
+    cut = Cutout(np.zeros((30, 20, 2), np.uint8), None, Box((0, 0, 0), (30, 20, 2), AT))
+    assert ["taken from", "30 x 20 x 2 of 8 x 8 x 40 nm"] in Page(cut.isotropic()._repr_html_()).rows
 
 
 def test_masks_show_the_largest() -> None:

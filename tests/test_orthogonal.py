@@ -15,9 +15,10 @@ from imageryclient import Box
 from imageryclient.errors import ArgumentError, BoundsError
 from imageryclient.painting.draw import draw
 from imageryclient.painting.marks import Points
-from imageryclient.painting.orthogonal import Crossing, OrthogonalPlanes, orthogonal_figure
+from imageryclient.painting.orthogonal import Crossing, OrthogonalPlanes
 from imageryclient.painting.overlay import composite_overlay
 from imageryclient.painting.shared import shared_options
+from imageryclient.painting.threeplanes import orthogonal_figure
 from imageryclient.section import voxels_at
 
 GAP = 4
@@ -125,7 +126,7 @@ def test_a_part_is_painted_as_the_whole() -> None:
     cut = ic.Cutout(image, ids, box)
     planes = OrthogonalPlanes.through(box)
     for more in ({}, {"palette": "tab10", "gamma": 0.5}, {"percentiles": (10, 90), "alpha": 0.6}):
-        options = {"palette": "husl", **more}
+        options = {"palette": "husl", "alpha": 0.3, **more}
         shared = shared_options(image, cut.masks.ids.tolist(), options)
         part = composite_overlay(planes.cut(ids, "xy"), imagery=planes.cut(image, "xy"), **shared)
         assert np.array_equal(np.asarray(part), np.asarray(cut.overlay(section=2, **options)))

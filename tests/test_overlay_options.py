@@ -330,3 +330,109 @@ def test_dashes_are_drawn_in_their_share():
 def test_arguments_that_make_no_sense(arguments, message):
     with pytest.raises(ArgumentError, match=message):
         composite_overlay(scene()[0], **arguments)
+
+
+@pytest.mark.parametrize("kind", ["ids", "masks"])
+def test_smooth_curves_follow_long_voxels(kind: str) -> None:
+    """A picture of voxels five times as high as wide is one of square voxels, seen through a grid as fine along y."""
+    y, x = np.mgrid[:12, :40]
+    ids = np.where((x - 20) ** 2 + (4 * (y - 5)) ** 2 < 260, 7, 0).T
+    tall = ids.repeat(5, axis=1)
+    segs = tall if kind == "ids" else {7: tall == 7}
+    square = np.asarray(composite_overlay(ids, ["black"], 1, smooth=True, zoom=20))[..., 3]
+    inside = square.reshape(60, 4, 40, 20).mean(axis=(1, 3))
+    found = np.asarray(composite_overlay(segs, ["black"], 1, smooth=True, stretch=(1, 5)))[..., 3]
+    assert np.abs(found - inside).max() < 6  # curves are drawn as straight pieces, 0.02 pixels from them
+    assert np.abs(np.asarray(composite_overlay(segs, ["black"], 1, smooth=True))[..., 3] - inside).max() > 200
+
+    line = {"outline": True, "merge_outline": False, "side": "on", "width": 2}
+    found = np.asarray(composite_overlay(segs, ["black"], 1, smooth=True, stretch=(1, 5), **line))[..., 3] / 255
+    full = square > 127
+    edge = full & ~(np.roll(full, 1, 0) & np.roll(full, -1, 0) & np.roll(full, 1, 1) & np.roll(full, -1, 1))
+    spots = (np.argwhere(edge) + 0.5) / (4, 20)
+    pixels = np.stack(np.mgrid[:60, :40], axis=-1) + 0.5
+    away = np.linalg.norm(pixels[:, :, None] - spots, axis=-1).min(axis=2)
+    assert np.abs(found - np.clip(1.5 - away, 0, 1)).max() < 0.3  # spots are a quarter of a pixel high
+
+
+@pytest.mark.parametrize("stretch", [(0, 1), 5, "xy", (1, np.nan), (1, 2, 3)])
+def test_voxels_that_are_no_whole_pixels_are_refused(stretch) -> None:
+    with pytest.raises(ArgumentError, match="how many pixels a voxel"):
+        composite_overlay(scene()[0], COLORS, stretch=stretch)
+
+
+def test_pixels_larger_than_voxels_are_followed() -> None:
+    ids, _ = scene()
+    small, plain = (composite_overlay(ids, COLORS, smooth=True, stretch=by) for by in ((0.5, 0.2), (1, 1)))
+    assert np.array_equal(np.asarray(small), np.asarray(plain))
+
+
+@pytest.mark.parametrize("options", [{"side": "in"}, {"side": "out"}, {"side": "on"}, {"smooth": True, "side": "in"}])
+def test_the_widest_lines_fill_all(options: dict) -> None:
+    ids, _ = scene()
+    wide, enough = (
+        composite_overlay(ids, COLORS, 1, outline=True, merge_outline=False, width=width, **options)
+        for width in (10**7, 80)
+    )
+    assert np.array_equal(np.asarray(wide), np.asarray(enough))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"alpha": None}, "alpha is an opacity"),
+        ({"alpha": [0.1, 0.2]}, "alpha is an opacity"),
+        ({"alpha": {3: None}}, "got None"),
+        ({"highlight": 3, "rest": "x"}, "rest"),
+        ({"outline": True, "width": "2"}, "at least 1 pixel"),
+        ({"outline": True, "width": None}, "at least 1 pixel"),
+        ({"outline": True, "width": math.inf}, "at least 1 pixel"),
+        ({"outline": True, "smooth": True, "width": "2"}, "positive number of pixels"),
+        ({"zoom": None}, "zoom"),
+        ({"zoom": 1e9}, "would not fit into memory"),
+        ({"colors": None, "palette": 5}, "a palette is a name"),
+        ({"colors": None, "palette": {3: "red"}}, "colors={id: colour}"),
+        ({"colors": None, "palette": "Steady"}, "near it: steady"),
+        ({"colors": None, "palette": "neuroglancr"}, "near it: neuroglancer"),
+    ],
+)
+def test_more_that_makes_no_sense_is_said(options: dict, said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        composite_overlay(scene()[0], **({"colors": COLORS} | options))
+
+
+def test_columns_of_tables_are_options() -> None:
+    pandas = pytest.importorskip("pandas")
+    ids, image = scene()
+    table = pandas.DataFrame({"id": NAMES, "color": list(COLORS.values()), "alpha": [0.1, 0.4, 0.7, 1]}).set_index("id")
+    found = composite_overlay(ids, table["color"], table["alpha"], image)
+    assert found == composite_overlay(ids, COLORS, table["alpha"].to_dict(), image)
+    in_order = composite_overlay(ids, pandas.Series(list(COLORS.values())), 0.5)
+    assert in_order == composite_overlay(ids, list(COLORS.values()), 0.5)
+
+
+@pytest.mark.parametrize("name", ["transparent", "none"])
+def test_no_background_by_name(name: str) -> None:
+    ids, _ = scene()
+    assert composite_overlay(ids, COLORS, background=name) == composite_overlay(ids, COLORS)
+
+
+@pytest.mark.parametrize("kind", ["ids", "masks"])
+@pytest.mark.parametrize("merge", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"smooth": True},
+        {"side": "on"},
+        {"smooth": True, "fill": 0.3},
+        {"dash": (3, 2)},
+        {"overlap": False, "smooth": True},
+    ],
+)
+def test_sections_without_segments_are_painted_like_others(kind: str, merge: bool, options: dict) -> None:
+    ids, image = scene()
+    stack = np.stack([ids, np.zeros_like(ids)], axis=2)
+    segs = stack if kind == "ids" else {name: stack == name for name in NAMES}
+    beneath = np.stack([image, image], axis=2)
+    _, found = composite_overlay(segs, COLORS, imagery=beneath, outline=True, merge_outline=merge, **options)
+    assert np.array_equal(np.asarray(found)[..., 0], image.T)

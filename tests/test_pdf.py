@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -219,6 +219,7 @@ def test_a_legend_beside_the_section_widens_the_page() -> None:
 
 
 @given(st.text(max_size=12) | st.text(st.characters(max_codepoint=126), max_size=12))
+@example("\x7f")  # a control character too
 def test_any_text_is_spelled_in_winansi(text: str) -> None:
     letters, lost = helvetica(text)
     assert all(code >= 32 for code in letters)
@@ -227,7 +228,7 @@ def test_any_text_is_spelled_in_winansi(text: str) -> None:
     assert not lost.encode("cp1252", "ignore")
     assert letters.count(b"?") >= sum(text.count(letter) for letter in lost)
     if text.isascii():
-        assert (letters.decode("ascii"), lost) == ("".join(c if c >= " " else " " for c in text), "")
+        assert (letters.decode("ascii"), lost) == ("".join(c if c.isprintable() else " " for c in text), "")
 
 
 LOOKS: tuple[dict[str, Any], ...] = (

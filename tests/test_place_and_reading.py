@@ -280,7 +280,7 @@ def test_one_warning_a_call_with_figures_and_the_callers_line(
     (warning,) = caught
     assert warning.category is MissingDataWarning
     assert warning.filename == __file__
-    assert "lambda client" in Path(__file__).read_text().splitlines()[warning.lineno - 1]
+    assert "lambda client" in Path(__file__).read_text(encoding="utf-8").splitlines()[warning.lineno - 1]
     words = str(warning.message)
     assert "50 % of its voxels lie outside the data" in words
     assert ("imagery:" in words) == (name in ("image", "both", "cutout"))

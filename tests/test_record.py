@@ -16,6 +16,7 @@ import imageryclient as ic
 from imageryclient.coverage import Coverage
 from imageryclient.errors import ArgumentError, FormatError
 from imageryclient.files.record import Record
+from imageryclient.files.turn import Turn
 from imageryclient.geometry import Box
 from imageryclient.neuroglancer.placement import Placement
 from imageryclient.section import Section
@@ -55,6 +56,11 @@ placements = st.builds(
 )
 
 
+turns = st.builds(
+    Turn, st.sampled_from("xyz"), st.floats(-720, 720), st.floats(1, 100), st.floats(2, 100), st.booleans()
+)
+
+
 @st.composite
 def records(draw: Any) -> Record:
     names = st.sampled_from(["imagery", "segmentation"])
@@ -65,8 +71,10 @@ def records(draw: Any) -> Record:
         about["shares"] = draw(st.dictionaries(names, st.floats(0, 1)))
         about["placements"] = draw(st.dictionaries(names, placements))
         about["resolution"] = draw(st.none() | st.tuples(*[st.floats(1e-3, 1e6)] * 3))
+        about["turn"] = draw(st.none() | turns)
     else:
         about["coverage"] = draw(st.dictionaries(names, st.builds(Coverage, st.just(place), gaps, gaps)))
+        about["taken_from"] = draw(st.lists(boxes, max_size=2).map(tuple))
     return Record(
         place=place,
         **about,

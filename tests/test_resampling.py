@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import imageryclient as ic
 from imageryclient import Box
+from imageryclient.demo.writer import Layout, write_precomputed
 from imageryclient.errors import ArgumentError
 from imageryclient.resampling import cubic_box, isotropic, resampled
 
@@ -77,3 +80,34 @@ def test_what_makes_no_cubes() -> None:
     for nm in (0, -4, float("nan"), float("inf")):
         with pytest.raises(ArgumentError, match="positive number"):
             cubic_box(thin, nm)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("steps", [(None,), (5.0,), (20.0, 7.0), (8.0, 8.0)])
+def test_a_figure_of_cubes_is_made_again_from_its_file(tmp_path: Path, steps: tuple[float | None, ...]) -> None:
+    rng = np.random.default_rng(2)
+    image = rng.integers(0, 255, (40, 30, 6), dtype=np.uint8)
+    ids = np.kron(rng.integers(1, 9, (10, 10, 3), dtype=np.uint64), np.ones((4, 3, 2), np.uint64))
+    folders = [
+        write_precomputed(tmp_path / name, [(array, Layout(resolution=(8, 8, 40), encoding="raw"))], kind=kind)
+        for name, array, kind in (("em", image, "image"), ("seg", ids, "segmentation"))
+    ]
+    client = ic.ImageryClient(image_source=str(folders[0]), segmentation_source=str(folders[1]))
+    cut = client.cutout(bounds=[[3, 4, 1], [33, 28, 5]])
+    cubes = cut
+    for nm in steps:
+        cubes = cubes.isotropic(nm)
+    assert cubes.taken_from[0] == cut.bounds
+    assert "isotropic" in cubes.record().describe()
+    for name, options in (("a.png", {"plane": "xz", "section": 1}), ("a.npz", {})):
+        (file,) = cubes.save(tmp_path / name, **options)
+        again, found = ic.redo(file)
+        assert isinstance(again, ic.Cutout)
+        assert again.bounds == cubes.bounds
+        assert again.taken_from == cubes.taken_from
+        assert np.array_equal(again.image, cubes.image)
+        assert np.array_equal(again.segmentation, cubes.segmentation)
+        assert found.get("plane") == options.get("plane")
+    opened = ic.load_cutout(tmp_path / "a.npz")
+    assert isinstance(opened, ic.Cutout)
+    assert opened.taken_from == cubes.taken_from

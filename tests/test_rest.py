@@ -186,7 +186,7 @@ def test_failures_that_pass(rest: Any, status: int) -> None:
     running.faults = [Fault("version", status=status, times=2, headers=(("Retry-After", "20"),))]
     begun = time.perf_counter()
     assert asks.get_json("info/version") == "4.5.0"
-    assert time.perf_counter() - begun < 2  # the server's own idea of a pause does not count
+    assert time.perf_counter() - begun < 10  # the server's own idea of a pause does not count
     assert len(running.requests) == 3
 
 

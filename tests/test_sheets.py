@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import imageryclient as ic
 from imageryclient.errors import ArgumentError
 from imageryclient.painting.options import PAINTED, options_over
 from imageryclient.painting.shared import painted_colors
+from imageryclient.painting.vector import sheet_figures
 
 BIG = 864691135341362885
 
@@ -96,6 +98,73 @@ def test_nothing_and_too_much() -> None:
         ic.Cutout(None, None, cut.bounds).overlay()
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"section": "a"}, "4 sections"),
+        ({"zoom": "x"}, "zoom must be"),
+        ({"outline": True, "width_nm": "wide"}, "positive number of nm"),
+        ({"scale_bar": "500 nm"}, "a length in nm"),
+        ({"marks": [[1, 2, 3]]}, "marks are Points"),
+        ({"labels": {"axon": "x"}}, "for an id"),
+        ({"legend": "top"}, "corner such as"),
+    ],
+)
+def test_options_that_make_no_sense_are_said(options: dict, said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        made().overlay(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("colour", "colors"), ("outlines", "outline"), ("dim", ""), ("imagery", ""), ("stretch", "")]
+)
+def test_options_that_there_are_not_are_said(name: str, near: str) -> None:
+    with pytest.raises(TypeError, match=f"no option '{name}'.*{near}"):
+        made().overlay(**{name: None})
+
+
+def test_nothing_is_written_where_nothing_is_asked_for() -> None:
+    cut = made(shape=(60, 40, 1))
+    nothing = {"marks": None, "labels": None, "legend": np.False_, "scale_bar": None}
+    assert np.array_equal(np.asarray(cut.overlay(**nothing)), np.asarray(cut.overlay()))
+
+
+def test_legends_by_their_place_alone() -> None:
+    cut = made(shape=(60, 40, 1))
+    for place in ("below", "upper left"):
+        asked = cut.overlay(zoom=4, legend=place), cut.overlay(zoom=4, legend=ic.Legend(place=place))
+        assert np.array_equal(*map(np.asarray, asked))
+
+
+def test_smooth_curves_follow_the_voxels_of_other_planes() -> None:
+    """A sphere in voxels of 8 x 8 x 40 nm is nearly a disc in xz: no stairs as long as voxels."""
+    grid = np.stack(np.meshgrid(*map(np.arange, (60, 3, 12)), indexing="ij"), axis=-1) + 0.5
+    ball = np.linalg.norm((grid - (30, 1.5, 6)) * (8, 8, 40), axis=-1) < 200
+    cut = ic.Cutout(None, ball.astype(np.uint64), ic.Box((0, 0, 0), ball.shape, (8.0, 8.0, 40.0)))
+    for plane in ("xz", "yz"):
+        block = cut if plane == "xz" else ic.Cutout(
+            None, cut.segmentation.swapaxes(0, 1), ic.Box((0, 0, 0), (3, 60, 12), (8.0, 8.0, 40.0))
+        )  # fmt: skip
+        picture = block.overlay(plane=plane, section=1, alpha=1, smooth=True)
+        y, x = np.mgrid[:60, :60] + 0.5
+        disc = np.clip(25.5 - np.hypot(x - 30, y - 30), 0, 1)
+        rough = block.overlay(plane=plane, section=1, alpha=1)
+        off, before = (np.abs(np.asarray(one)[..., 3] / 255 - disc).sum() for one in (picture, rough))
+        assert off < 0.6 * before
+
+
+@pytest.mark.parametrize("plane", ["xy", "xz", "yz"])
+def test_vectors_follow_the_same_curves_as_pixels(plane: Any) -> None:
+    cut = ic.Cutout(None, made(shape=(60, 40, 9)).segmentation, ic.Box((0, 0, 0), (60, 40, 9), (8.0, 8.0, 37.0)))
+    sheets, ids = cut.sheets(plane), cut.masks.ids.tolist()
+    (figure,) = sheet_figures(sheets, 3)
+    areas = figure.drawing.curves.areas()
+    for number, one in enumerate(ids, start=1):
+        (picture,) = sheets.pictures(3, smooth=True, alpha={other: float(other == one) for other in ids})
+        seen = np.asarray(picture)[..., 3].sum() / 255
+        assert seen == pytest.approx(areas[number] if number < len(areas) else 0, abs=1.5 + 0.002 * seen)
+
+
 def test_legends_tell_of_what_is_highlighted() -> None:
     colors = painted_colors([1, 2, 3], {"palette": "husl", "highlight": [3]})
     assert colors == {3: painted_colors([1, 2, 3], {"palette": "husl"})[3]}
@@ -107,10 +176,25 @@ def test_what_is_given_takes_the_place_of_its_like() -> None:
         "merge_outline": False,
         "side": "in",
         "width_nm": 8,
+        "alpha": 0.3,
     }
-    assert options_over({"percentiles": (1, 99), "gamma": 2}, {"display_range": (0, 9)}) == {"display_range": (0, 9)}
-    assert options_over({"alpha": 0.3}, {"outline": True}) == {"alpha": 0.3, "outline": True}
+    assert options_over({"percentiles": (1, 99), "gamma": 2}, {"display_range": (0, 9)}) == {
+        "display_range": (0, 9),
+        "alpha": 0.3,
+    }
+    assert options_over({"alpha": 0.4}, {"outline": True}) == {"alpha": 0.4, "outline": True}
     assert options_over({}, {"outline": True}) == {"outline": True, "alpha": 0.8}
+
+
+def test_areas_and_outlines_have_each_their_own_opacity() -> None:
+    areas, lines = options_over({}, {}), options_over({}, {"outline": True})
+    assert options_over(areas, {"outline": True}) == lines
+    assert options_over(lines, {"outline": False})["alpha"] == areas["alpha"] == 0.3
+    assert options_over(lines, {})["alpha"] == 0.8
+    assert options_over({"alpha": 0.8}, {})["alpha"] == 0.8
+    assert options_over({"alpha": 0.5}, {"outline": True})["alpha"] == 0.5
+    assert options_over({"alpha": {5: 0.3}}, {"outline": True})["alpha"] == {5: 0.3}
+    assert options_over(areas, {"outline": True, "alpha": 0.3})["alpha"] == 0.3
 
 
 def test_what_is_written_on_a_picture_is_in_its_file(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from imageryclient.cutout import Cutout
 from imageryclient.errors import ArgumentError, MissingExtraError, NotFoundError
-from imageryclient.files.loading import read_record
+from imageryclient.files.reading import read_record
 from imageryclient.files.stacks import is_ome
 from imageryclient.geometry import Box
 

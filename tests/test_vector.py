@@ -19,7 +19,7 @@ from drawings import BIG, NM, made, painted
 from imageryclient.cli import main
 from imageryclient.demo.writer import Layout, write_precomputed
 from imageryclient.errors import ArgumentError
-from imageryclient.files.loading import read_record
+from imageryclient.files.reading import read_record
 from imageryclient.geometry import Box
 from imageryclient.painting.contours import FRAME, Contours
 from imageryclient.painting.curves import Curves

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .coverage import Coverage
     from .cutout import Cutout
     from .files.loading import load_cutout, redo
+    from .files.panels import save_panels
+    from .files.remaking import remake
     from .geometry import Box, bounds_from_center
     from .masks import SegmentationMasks, segmentation_masks
     from .measuring import contact_areas, measure, nearest_distance
@@ -65,6 +67,8 @@ __all__ = [
     "nearest_distance",
     "open_volume",
     "redo",
+    "remake",
+    "save_panels",
     "scale_bar",
     "segmentation_masks",
     "stack_images",
@@ -98,6 +102,8 @@ _HOMES = {
     "nearest_distance": "measuring",
     "open_volume": "volumes",
     "redo": "files.loading",
+    "remake": "files.remaking",
+    "save_panels": "files.panels",
     "scale_bar": "painting.scalebar",
     "segmentation_masks": "masks",
     "stack_images": "painting.figure",

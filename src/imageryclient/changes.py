@@ -134,6 +134,11 @@ class Changes:
             As of the class.
         roots : callable
             Gives the roots before and after of supervoxels, which are sorted.
+
+        Returns
+        -------
+        Changes
+            Of these supervoxels.
         """
         ids, labels = compact_labels(supervoxels, include_null=False)
         old, new = roots(ids)
@@ -162,7 +167,26 @@ class Changes:
         return {kind: found[kind] for kind in _COLORS if found[kind]}
 
     def to_dataframe(self) -> Any:
-        """Give the rows as a pandas DataFrame: old_root, new_root (uint64), voxels, of_old, of_new, kind."""
+        """Give the rows as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns old_root, new_root (uint64), voxels, of_old, of_new, kind.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> rows = (Change(70, 73, 12, 1.0, 0.5, "merged"), Change(71, 73, 12, 1.0, 0.5, "merged"))
+        >>> none, box = np.zeros(0, np.uint64), Box((0, 0, 0), (1, 1, 1), (8, 8, 40))
+        >>> moments = datetime(2024, 1, 1), datetime(2024, 2, 1)
+        >>> Changes(rows, box, *moments, np.zeros((1, 1, 1)), none, none, none).to_dataframe()["old_root"].tolist()
+        [70, 71]
+        """
         try:
             import pandas as pd  # type: ignore[import-untyped,unused-ignore]
         except ImportError:
@@ -192,6 +216,20 @@ class Changes:
         -------
         PIL.Image.Image or list of PIL.Image.Image
             RGBA, x to the right and y down; one picture for a single section, else a list of them along z.
+
+        Raises
+        ------
+        ArgumentError
+            If `colors` or `palette` are given: colours tell here what kind a change is.
+
+        Examples
+        --------
+        >>> supervoxels = np.array([[[11], [12], [13]]], dtype=np.uint64)
+        >>> changes = Changes.between(
+        ...     supervoxels, Box((0, 0, 0), (1, 3, 1), (8, 8, 40)), datetime(2024, 1, 1), datetime(2024, 2, 1),
+        ...     lambda ids: (np.array([70, 71, 72], "u8"), np.array([73, 73, 72], "u8")))
+        >>> changes.overlay().getpixel((0, 0))  # merged is green
+        (25, 191, 76, 127)
         """
         from .painting.overlay import composite_overlay
 

@@ -107,6 +107,23 @@ class ImageryClient(ManyPlaces):
             As for `image_cutout`.
         **kwargs
             For Pillow's `Image.save`.
+
+        Raises
+        ------
+        ArgumentError
+            If values lie outside 0 to 255 and no `display_range` says how to show them.
+        ImageryError
+            As for `image_cutout`.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np, imageryclient as ic
+        >>> from pathlib import Path
+        >>> client = ic.ImageryClient(image_source=np.zeros((64, 64, 8), np.uint8), resolution=(8, 8, 40))
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> client.save_imagery(str(folder / "place"), [32, 32, 4], bbox_size=(16, 16, 2))
+        >>> sorted(file.name for file in folder.iterdir())
+        ['place_slice_0_imagery.png', 'place_slice_1_imagery.png']
         """
         from .files.export import save_imagery_slices
 
@@ -160,6 +177,22 @@ class ImageryClient(ManyPlaces):
         bounds, mip, root_ids, include_null_root, bbox_size, image_size, resolution, timestamp, scale_to_bounds, \
 missing, follow
             As for `split_segmentation_cutout`.
+
+        Raises
+        ------
+        ImageryError
+            As for `split_segmentation_cutout`.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np, imageryclient as ic
+        >>> from pathlib import Path
+        >>> labels = np.full((64, 64, 8), 7, np.uint64)
+        >>> client = ic.ImageryClient(segmentation_source=labels, resolution=(8, 8, 40))
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> client.save_segmentation_masks(str(folder / "place"), [32, 32, 4], bbox_size=(16, 16))
+        >>> [file.name for file in folder.iterdir()]
+        ['place_root_id_7.png']
         """
         from .files.export import save_mask_slices
 
@@ -212,6 +245,22 @@ missing, follow
         bounds, image_mip, segmentation_mip, root_ids, include_null_root, resize, bbox_size, resolution, timestamp, \
 scale_to_bounds, missing, follow
             As for `image_and_segmentation_cutout`.
+
+        Raises
+        ------
+        ImageryError
+            As for `image_and_segmentation_cutout` and `save_imagery`.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np, imageryclient as ic
+        >>> from pathlib import Path
+        >>> em, labels = np.zeros((64, 64, 8), np.uint8), np.full((64, 64, 8), 7, np.uint64)
+        >>> client = ic.ImageryClient(image_source=em, segmentation_source=labels, resolution=(8, 8, 40))
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> client.save_image_and_segmentation_masks(str(folder / "place"), [32, 32, 4], bbox_size=(16, 16))
+        >>> sorted(file.name for file in folder.iterdir())
+        ['place_imagery.png', 'place_root_id_7.png']
         """
         if precomputed_data is None:
             image, masks = self.image_and_segmentation_cutout(

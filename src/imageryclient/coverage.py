@@ -52,18 +52,53 @@ class Coverage:
         return not self.outside and not self.absent
 
     def mask(self) -> NDArray[np.bool_]:
-        """Give a boolean array, axes (x, y, z), True where a voxel comes from data."""
+        """Tell voxel by voxel what comes from data.
+
+        Returns
+        -------
+        numpy.ndarray
+            bool, axes (x, y, z), of the shape of the box; True where a voxel comes from data.
+
+        Examples
+        --------
+        >>> at = (8.0, 8.0, 40.0)
+        >>> Coverage(Box((0, 0, 0), (3, 1, 1), at), absent=(Box((0, 0, 0), (2, 1, 1), at),)).mask().ravel().tolist()
+        [False, False, True]
+        """
         mask = np.ones(self.box.shape, dtype=np.bool_, order="F")
         for gap in (*self.outside, *self.absent):
             mask[np.ix_(*self._inside(gap))] = False
         return mask
 
     def on(self, box: Box) -> Coverage:
-        """Give the coverage of the same layer seen on another grid, voxel by voxel of which the centre counts."""
+        """Give the coverage of the same layer in another box, on a grid that may be another one.
+
+        Parameters
+        ----------
+        box : Box
+            The voxels in question, within those of this one; of each the centre counts.
+
+        Returns
+        -------
+        Coverage
+            With the same gaps.
+
+        Examples
+        --------
+        >>> at = (8.0, 8.0, 40.0)
+        >>> coverage = Coverage(Box((0, 0, 0), (4, 1, 1), at), absent=(Box((0, 0, 0), (2, 1, 1), at),))
+        >>> coverage.on(Box((0, 0, 0), (2, 1, 1), (16.0, 8.0, 40.0))).mask().ravel().tolist()
+        [False, True]
+        """
         return replace(self, box=box)
 
     def describe(self) -> str:
-        """Say in words what is missing; empty when nothing is.
+        """Say in words what is missing.
+
+        Returns
+        -------
+        str
+            Shares of the voxels in percent; empty when nothing is missing.
 
         Examples
         --------

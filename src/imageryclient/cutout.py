@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .coverage import Coverage
-from .errors import ArgumentError, ImageryError
+from .errors import ArgumentError
 from .files.record import AskedIds, Record, lasting
 from .geometry import Box, Resolution, as_resolution, format_resolution
-from .painting.options import PAINTED, options_over
+from .linked import Linked
+from .measured import Measured
+from .painting.options import PAINTED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,16 +28,17 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from .masks import SegmentationMasks
-    from .measuring import Contacts, Measurements, Nearest
     from .neuroglancer.views import View
     from .painting.planes import Plane
     from .painting.sheets import Sheets
 
 __all__ = ["Cutout"]
 
+_Figure = TypeVar("_Figure")
+
 
 @dataclass(frozen=True, eq=False)
-class Cutout:
+class Cutout(Linked, Measured):
     """Imagery and segmentation of one box, voxel for voxel.
 
     Parameters
@@ -59,6 +62,8 @@ class Cutout:
         of ids out of date.
     painting : mapping of str to anything
         The options of `overlay` where it is given no others: of a Neuroglancer link's view, those that show it alike.
+    taken_from : tuple of Box
+        Of cubic voxels that `isotropic` made: those that were cut out, and any cubes between.
 
     Examples
     --------
@@ -80,6 +85,7 @@ class Cutout:
     mips: Mapping[str, int] = field(default_factory=dict)
     root_ids: AskedIds = "all"
     painting: Mapping[str, Any] = field(default_factory=lambda: dict(PAINTED))
+    taken_from: tuple[Box, ...] = ()
 
     @property
     def resolution(self) -> Resolution:
@@ -112,6 +118,12 @@ class Cutout:
             those across z, one pixel for each voxel, which is the same but for voxels longer in x than in y or shorter.
         section : int, optional
             Which section of a stack to give alone, counted from 0, with the colours and contrast it has in the stack.
+        **options
+            As for `composite_overlay`: `palette` (by default "steady", where an id has one colour wherever it appears),
+            `colors`, `alpha`, `outline`, `fill`, `highlight`, `zoom`, `percentiles`, …; and those below.
+
+        Other Parameters
+        ----------------
         scale_bar : bool or float
             Whether to draw a scale bar, of a round length that fits or of so many nm.
         labels : bool, sequence of int, mapping of int to str, or Labels
@@ -122,9 +134,6 @@ class Cutout:
             What else to draw, at places in space.
         width_nm : float
             Width of outlines in nm, in place of `width` in pixels.
-        **options
-            As for `composite_overlay`: `palette` (by default "steady", where an id has one colour wherever it appears),
-            `colors`, `alpha`, `outline`, `fill`, `highlight`, `zoom`, `percentiles`, …
 
         Returns
         -------
@@ -138,10 +147,19 @@ class Cutout:
         >>> cut.overlay(plane="xz", zoom=2).size
         (120, 100)
         """
+        from .painting.apart import across, options_apart
+
         x, y, _ = self.resolution
+        painting = self._painting(options)
+        own = painting.pop("plane", None)
+        plane = plane or own
         if plane is None and x != y and any(options.get(name) for name in ("scale_bar", "marks", "labels", "legend")):
             plane = "xy"  # what is drawn at places needs square pixels
-        pictures = self.sheets(plane).pictures(section, **self._painting(options))
+        ids = None if self.segmentation is None else (lambda: list(self.masks))
+        painting = options_apart(self.image, ids, painting)
+        if section is not None and self.shape[across(plane)] > 1:
+            return self._apart(section, plane, {}).overlay(plane=plane, **painting)
+        pictures = self.sheets(plane).pictures(section, **painting)
         return pictures[0] if len(pictures) == 1 else pictures
 
     def planes(self, at: ArrayLike | None = None, **options: Any) -> Image.Image:
@@ -152,7 +170,18 @@ class Cutout:
         at : array_like, optional
             x, y, z of the point, in voxels of this cutout; by default its middle.
         **options
-            As for `overlay`, and `lines`, `names`, `spacing`: see `painting.orthogonal.orthogonal_figure`.
+            As for `overlay`, and `lines`, `names`, `spacing`: see `painting.threeplanes.orthogonal_figure`.
+
+        Returns
+        -------
+        PIL.Image.Image
+            RGB, or RGBA with a legend or a transparent background; in yz, z runs to the right, so that lines go on from
+            panel to panel. `save("planes.svg", planes=at)` writes the same to a file that knows what it is.
+
+        Raises
+        ------
+        BoundsError
+            If the point does not lie in this cutout.
 
         Examples
         --------
@@ -161,22 +190,63 @@ class Cutout:
         >>> cut.planes(scale_bar=False, spacing=6).size
         (116, 96)
         """
-        from .painting.orthogonal import OrthogonalPlanes, orthogonal_figure
+        from .painting.threeplanes import orthogonal_figure
+
+        return self._planes(at, options, orthogonal_figure)
+
+    def _planes(self, at: ArrayLike | None, options: Mapping[str, Any], paint: Callable[..., _Figure]) -> _Figure:
+        """Have the three planes painted, or drawn, as a figure."""
+        from .painting.orthogonal import OrthogonalPlanes
 
         planes = OrthogonalPlanes.through(self.bounds, at, resolution=self.resolution)
         ids = None if self.segmentation is None else list(self.masks)
-        return orthogonal_figure(self.image, self.segmentation, planes, ids=ids, **self._painting(options))
+        painting = {name: value for name, value in self._painting(options).items() if name != "plane"}
+        return paint(self.image, self.segmentation, planes, ids=ids, **painting)
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
-        """Show a section in matplotlib, with axes in µm; see `painting.plotting.plot_cutout`."""
+        """Show a section in matplotlib, with axes in µm from the dataset's origin.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where; by default the current axes of pyplot.
+        **options
+            As for `overlay`, `section` and `plane` too: see `painting.plotting.plot_cutout`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            What was drawn on.
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from imageryclient import Box, Cutout
+        >>> from matplotlib.figure import Figure
+        >>> cut = Cutout(np.zeros((60, 40, 1), np.uint8), None, Box((0, 5, 0), (60, 45, 1), (8.0, 8.0, 40.0)))
+        >>> tuple(round(float(end), 2) for end in cut.plot(Figure().subplots()).get_xlim())
+        (0.0, 0.48)
+        """
         from .painting.plotting import plot_cutout
 
         return plot_cutout(self, ax, **options)
 
     def isotropic(self, nm: float | None = None) -> Cutout:
-        """Give the same in cubic voxels, `nm` wide or as wide as these are along their shortest side.
+        """Give the same in cubic voxels, each of which takes the voxel that contains its centre.
 
-        Each takes the voxel that contains its centre.
+        Parameters
+        ----------
+        nm : float, optional
+            How wide they are; by default as these are along their shortest side.
+
+        Returns
+        -------
+        Cutout
+            Of the same place, with new arrays.
 
         Examples
         --------
@@ -189,34 +259,56 @@ class Cutout:
 
         image, segmentation, bounds = isotropic(self.image, self.segmentation, self.bounds, nm)
         coverage = {name: coverage.on(bounds) for name, coverage in self.coverage.items()}
-        return replace(self, image=image, segmentation=segmentation, bounds=bounds, coverage=coverage)
+        before = self.taken_from if bounds == self.bounds else (*self.taken_from, self.bounds)
+        return replace(
+            self, image=image, segmentation=segmentation, bounds=bounds, coverage=coverage, taken_from=before
+        )
 
     def to_xarray(self) -> xr.Dataset:
-        """Give the arrays as an xarray Dataset, with coordinates in nm; see `lazy.cutout_to_xarray`."""
+        """Give the arrays as an xarray Dataset, with coordinates in nm; they are not copied.
+
+        Returns
+        -------
+        xarray.Dataset
+            Variables `image` and `segmentation`, those there are, dims x, y, z (c for channels); see
+            `lazy.cutout_to_xarray`.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
+
+        Examples
+        --------
+        >>> from imageryclient import Box, Cutout
+        >>> cut = Cutout(np.zeros((4, 4, 1), np.uint8), None, Box((10, 20, 5), (14, 24, 6), (8.0, 8.0, 40.0)))
+        >>> cut.to_xarray().image.x.values.tolist()
+        [84.0, 92.0, 100.0, 108.0]
+        """
         from .lazy.labeled import cutout_to_xarray
 
         return cutout_to_xarray(self)
 
-    def measure(self, ids: ArrayLike | None = None) -> Measurements:
-        """Measure the objects: voxels, volume, bounding box, centroid; see `measuring.measure`."""
-        from .measuring import measure
-
-        return measure(self, ids=ids)
-
-    def contact_areas(self, ids: ArrayLike | None = None) -> Contacts:
-        """Find which objects touch, and over what area; see `measuring.contact_areas`."""
-        from .measuring import contact_areas
-
-        return contact_areas(self, ids=ids)
-
-    def nearest_distance(self, first: int, second: int) -> Nearest:
-        """Find how far two objects are apart, in nm; see `measuring.nearest_distance`."""
-        from .measuring import nearest_distance
-
-        return nearest_distance(self, first, second)
-
     def sheets(self, plane: Plane | None = None) -> Sheets:
-        """Give the sections of a plane, and where they lie: what pictures are painted from."""
+        """Give the sections of a plane, and where they lie: what pictures are painted from.
+
+        Parameters
+        ----------
+        plane : {"xy", "xz", "yz"}, optional
+            As for `overlay`.
+
+        Returns
+        -------
+        Sheets
+            Arrays (right, down, section), and a `Section` for each.
+
+        Examples
+        --------
+        >>> from imageryclient import Box, Cutout
+        >>> cut = Cutout(np.zeros((60, 4, 10), np.uint8), None, Box((0, 5, 0), (60, 9, 10), (8.0, 8.0, 40.0)))
+        >>> cut.sheets("xz").image.shape, cut.sheets("xz").places[0].size
+        ((60, 50, 4), (60, 50))
+        """
         from .painting.planes import PlaneGrid
         from .painting.sheets import Sheets
 
@@ -226,11 +318,8 @@ class Cutout:
             image, segmentation = (None if array is None else grid.sections(array) for array in (image, segmentation))
         as_cut = plane is None or (plane == "xy" and self.resolution[0] == self.resolution[1])
         known = self.masks if as_cut and segmentation is not None else None
-        return Sheets(image, segmentation, grid.places(self.bounds), grid.depth, known)
-
-    def _painting(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the options of a picture: those given, over the cutout's own."""
-        return options_over(self.painting, options)
+        stretch = (1.0, 1.0) if plane is None else grid.stretch
+        return Sheets(image, segmentation, grid.places(self.bounds), grid.depth, known, stretch)
 
     def save(self, path: str | PathLike[str], **options: Any) -> list[Path]:
         """Write the cutout to a file, which says what it is: sources, bounds, moment, ids, and how it was painted.
@@ -247,7 +336,7 @@ class Cutout:
             Where to; the suffix chooses the format.
         **options
             For pictures, as for `overlay`; for `.svg` and `.pdf` also `magnification`, see `painting.look.Look`; for
-            movies also `fps`.
+            movies also `fps`. `planes=True`, or the place where they cross, makes pictures those of `planes`.
 
         Returns
         -------
@@ -260,104 +349,41 @@ class Cutout:
             If the suffix is another, or a stack cannot hold such voxels.
         MissingExtraError
             For `.tif`, if tifffile is not installed; for `.mp4`, if PyAV is not.
+        NotFoundError, StorageError
+            If there is no such folder, or it cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from imageryclient import Box, Cutout
+        >>> cut = Cutout(np.zeros((60, 40, 2), np.uint8), None, Box((0, 5, 0), (60, 45, 2), (8.0, 8.0, 40.0)))
+        >>> [file.name for file in cut.save(tempfile.mkdtemp() + "/place.png", scale_bar=True)]
+        ['place_slice_0.png', 'place_slice_1.png']
         """
         from .files.saving import save_cutout
 
         return save_cutout(self, Path(path), options)
-
-    def as_view(
-        self,
-        *,
-        resolution: ArrayLike | None = None,
-        root_ids: Any = None,
-        contrast: tuple[float, float] | None = None,
-        **painting: Any,
-    ) -> View:
-        """Give the Neuroglancer view of this place, with its sources, ids and moment, that looks as its overlay does.
-
-        Parameters
-        ----------
-        resolution : array_like, optional
-            nm per voxel of the coordinates that the viewer shows; by default those of the arrays.
-        root_ids : sequence of int, optional
-            The segments to select; by default all in the cutout.
-        contrast : tuple of float, optional
-            Another name for `display_range`: what is black and what is white in the imagery, in its values.
-        **painting
-            As for `overlay`. Of it a viewer can show colours, one opacity for all segments, and contrast.
-
-        Raises
-        ------
-        ArgumentError
-            If a source lies where a viewer cannot reach it.
-        """
-        given = painting if contrast is None else painting | {"display_range": contrast}
-        return self._view(given, resolution, root_ids)
 
     def _view(
         self, painting: Mapping[str, Any] | None, resolution: ArrayLike | None = None, root_ids: Any = None
     ) -> View:
         """Give the view, which looks as Neuroglancer has it where there is no painting."""
         from .neuroglancer.looks import look_of
-        from .neuroglancer.showing import layer_views
+        from .neuroglancer.showing import layer_views, selected
         from .neuroglancer.views import View
 
         seen = {name: at for name, at in self.sources.items() if name == "imagery" or self.segmentation is not None}
-        ids = [] if self.segmentation is None else self.masks.ids.tolist()
-        look = None if painting is None else look_of(self._painting(painting), ids, self.image)
-        shown = ids if root_ids is None and "segmentation" in seen else root_ids
+        unseen = self.segmentation is None or (painting is None and root_ids is not None)
+        ids = [] if unseen else self.masks.ids.tolist()
+        look = None if painting is None else look_of(self._painting(painting), ids, self.image, len(self.shape))
+        shown = selected(ids, root_ids, look) if "segmentation" in seen else root_ids
         layers = layer_views(seen, shown, self.timestamp, look)
         ends = zip(self.bounds.start, self.bounds.stop, self.resolution, strict=True)
         x, y, z = ((a + b) / 2 * nm for a, b, nm in ends)
         voxel_size = self.resolution if resolution is None else as_resolution(resolution)
-        return View((x, y, z), voxel_size, min(self.resolution[:2]), layout="xy", layers=layers)
-
-    def view(self, *, open_browser: bool = False, **options: Any) -> Any:
-        """Open the local Neuroglancer on this cutout: its voxels where they lie, over its sources.
-
-        Parameters
-        ----------
-        open_browser : bool
-            Whether to open a browser at once; else print the viewer, or let a notebook show it, for its address.
-        **options
-            As for `overlay` and `as_view`.
-
-        Returns
-        -------
-        neuroglancer.Viewer
-            Served on this machine alone, as long as this process lives; see `neuroglancer.localviewer.open_viewer`.
-
-        Raises
-        ------
-        MissingExtraError
-            If neuroglancer is not installed.
-        """
-        from .neuroglancer.localviewer import open_viewer
-
-        return open_viewer(self, open_browser=open_browser, **options)
-
-    def neuroglancer_url(self, site: str | None = None, **options: Any) -> str:
-        """Give a link that shows this place in Neuroglancer: the same voxels, ids, colours and contrast.
-
-        Parameters
-        ----------
-        site : str, optional
-            Address of a Neuroglancer; proofread segmentations need one that knows CAVE's tokens, such as
-            `https://spelunker.cave-explorer.org`. By default Google's.
-        **options
-            As for `as_view`.
-
-        Examples
-        --------
-        >>> from imageryclient import Box, Cutout
-        >>> cut = Cutout(np.zeros((8, 8, 1), np.uint8), None, Box((0, 0, 5), (8, 8, 6), (8.0, 8.0, 40.0)),
-        ...              sources={"imagery": "precomputed://gs://bucket/em"})
-        >>> cut.neuroglancer_url()[:50]
-        'https://neuroglancer-demo.appspot.com/#!%7B%22dime'
-        """
-        from .neuroglancer.links import DEFAULT_SITE, make_link
-
-        return make_link(self.as_view(**options).to_state(), site or DEFAULT_SITE)
+        plane = self._painting(painting or {}).get("plane") or "xy"
+        nm = min(self.resolution["xyz".index(axis)] for axis in plane)
+        return View((x, y, z), voxel_size, nm, layout=plane, layers=layers)
 
     def record(self, **painting: Any) -> Record:
         """Give what the arrays are, and how a picture of them is painted: what a file says of itself.
@@ -366,6 +392,18 @@ class Cutout:
         ----------
         **painting
             As for `overlay`.
+
+        Returns
+        -------
+        Record
+            Place, sources, scales, ids, moment, coverage, options, and a Neuroglancer link where one can be.
+
+        Examples
+        --------
+        >>> from imageryclient import Box, Cutout
+        >>> cut = Cutout(np.zeros((8, 8, 1), np.uint8), None, Box((0, 0, 5), (8, 8, 6), (8.0, 8.0, 40.0)))
+        >>> cut.record(gamma=0.8).painting["gamma"]
+        0.8
         """
         return Record(
             place=self.bounds,
@@ -374,50 +412,55 @@ class Cutout:
             root_ids=self.root_ids,
             timestamp=self.timestamp,
             coverage=dict(self.coverage),
+            taken_from=self.taken_from,
             painting=self._painting(painting),
             link=self._link(painting or None),
         )
 
-    def metadata(self) -> dict[str, Any]:
-        """Give what the arrays are, ready for JSON: the record as a dictionary, ids as text."""
-        return self.record().to_dict()
-
-    def _link(self, painting: Mapping[str, Any] | None) -> str | None:
-        """Give a link for the record, with just the ids asked for: none selected shows all; None where none is."""
-        from .neuroglancer.links import DEFAULT_SITE, make_link
-
-        if not self.sources:
-            return None
-        asked = self.root_ids if isinstance(self.root_ids, tuple) else ()
-        try:
-            return make_link(self._view(painting, root_ids=asked).to_state(), DEFAULT_SITE)
-        except (ImageryError, TypeError):  # of arrays, and of folders on this machine; painted with what nothing shows
-            return None
-
     def _repr_png_(self) -> bytes | None:
         """Show the overlay in a notebook; of a stack its middle section."""
-        return self._shown()
+        from .notebook import LARGEST
 
-    def _shown(self, largest: int | None = None) -> bytes | None:
-        """Give the middle section as PNG, made smaller to that many pixels if need be."""
+        return self._shown(LARGEST)
+
+    def _shown(self, largest: int) -> bytes | None:
+        """Give the middle section as PNG, made smaller to that many pixels if need be; the others are not looked at."""
         if self.image is None and self.segmentation is None:
             return None
-        (picture,) = self.sheets().pictures(self.shape[2] // 2, **self._painting({}))
-        if largest is not None:
-            picture.thumbnail((largest, largest))
+        from .painting.apart import across
+
+        plane = self.painting.get("plane")
+        try:
+            picture = self._apart(self.shape[across(plane)] // 2, plane, self.painting).overlay()
+        except ArgumentError:  # of channels that no picture has
+            return None
+        assert not isinstance(picture, list)
+        picture.thumbnail((largest, largest))
         buffer = BytesIO()
         picture.save(buffer, "PNG")
         return buffer.getvalue()
 
+    def _apart(self, section: int, plane: Plane | None, painting: Mapping[str, Any]) -> Cutout:
+        """Give one section alone."""
+        from .painting.apart import across, sliced, thin_box
+
+        axis = across(plane)
+        bounds = thin_box(self.bounds, axis, section)
+        image, ids = (sliced(array, axis, section) for array in (self.image, self.segmentation))
+        return Cutout(image, ids, bounds, painting=painting)
+
     def _repr_html_(self) -> str:
         """Show the overlay beside what it is."""
-        from .notebook import WIDTH, card, facts_of
+        from .notebook import QUICK, WIDTH, card, facts_of
+        from .painting.apart import across
 
         record = self.record()
         title = f"Cutout of {' and '.join(self.sources) or 'nothing'}"
-        facts = facts_of(record, None if self.segmentation is None else len(self.masks))
-        if self.shape[2] > 1:
-            facts["picture"] = f"section {self.shape[2] // 2 + 1} of {self.shape[2]}"
+        known = self.segmentation is not None and ("masks" in self.__dict__ or self.segmentation.size <= QUICK)
+        facts = facts_of(record, len(self.masks) if known else None)
+        sections = self.shape[across(self.painting.get("plane"))]
+        if sections > 1:
+            facts["picture"] = f"section {sections // 2 + 1} of {sections}"
         links = {} if record.link is None else {"open in Neuroglancer": record.link}
         return card(title, facts, self._shown(2 * WIDTH), links)
 

@@ -73,6 +73,16 @@ class Cutouts(Lookups):
             If the cutout would exceed the memory limit.
         StorageError, DamagedDataError
             If the imagery cannot be read.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> em = np.arange(64 * 64 * 8, dtype=np.uint8).reshape(64, 64, 8)
+        >>> client = ic.ImageryClient(image_source=em, resolution=(8, 8, 40))
+        >>> client.image_cutout([32, 32, 4], bbox_size=(16, 12)).shape
+        (16, 12)
+        >>> client.image_cutout([[0, 0, 0], [32, 32, 4]], resolution=(4, 4, 40)).shape
+        (16, 16, 4)
         """
         (layer,) = self._layers.get("imagery")
         place = Place(bounds, self._resolution_of(resolution), bbox_size, image_size)
@@ -123,6 +133,14 @@ class Cutouts(Lookups):
             As for `image_cutout`.
         AccessError
             If the server refuses the token, or asks for one and there is none.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> labels = np.repeat([7, 9], 32).astype(np.uint64)[:, None, None].repeat(64, axis=1)
+        >>> client = ic.ImageryClient(segmentation_source=labels, resolution=(8, 8, 40))
+        >>> client.segmentation_cutout([32, 32, 0], root_ids=9, bbox_size=(4, 2)).tolist()
+        [[0, 0], [0, 0], [9, 9], [9, 9]]
         """
         place = Place(bounds, self._resolution_of(resolution), bbox_size, image_size)
         block = self._segmentation(place, root_ids, mip, timestamp, scale_to_bounds, missing, follow)
@@ -157,6 +175,20 @@ class Cutouts(Lookups):
         -------
         SegmentationMasks
             A mapping of ids (Python ints) to boolean arrays of the cutout's shape.
+
+        Raises
+        ------
+        ImageryError
+            As for `segmentation_cutout`.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> labels = np.repeat([7, 9], 32).astype(np.uint64)[:, None, None].repeat(64, axis=1)
+        >>> client = ic.ImageryClient(segmentation_source=labels, resolution=(8, 8, 40))
+        >>> masks = client.split_segmentation_cutout([32, 32, 0], bbox_size=(4, 2))
+        >>> list(masks), masks[9].tolist()
+        ([7, 9], [[False, False], [False, False], [True, True], [True, True]])
         """
         place = Place(bounds, self._resolution_of(resolution), bbox_size, image_size)
         block = self._segmentation(place, root_ids, mip, timestamp, scale_to_bounds, missing, follow)
@@ -204,6 +236,22 @@ class Cutouts(Lookups):
         tuple
             The imagery as from `image_cutout`, and the segmentation as from `segmentation_cutout` or, when split,
             `split_segmentation_cutout`.
+
+        Raises
+        ------
+        ImageryError
+            As for `segmentation_cutout`.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> em = ic.ArraySource(np.zeros((128, 128, 8), np.uint8), (4, 4, 40))
+        >>> labels = ic.ArraySource(np.full((64, 64, 8), 7, np.uint64), (8, 8, 40))
+        >>> client = ic.ImageryClient(image_source=em, segmentation_source=labels)
+        >>> image, masks = client.image_and_segmentation_cutout(
+        ...     [64, 64, 4], bbox_size=(32, 20), split_segmentations=True)
+        >>> image.shape, masks[7].shape
+        ((32, 20), (32, 20))
         """
         place = Place(bounds, self._resolution_of(resolution), bbox_size)
         image, segmentation = self._layers.get("imagery", "segmentation")
@@ -266,6 +314,24 @@ class Cutouts(Lookups):
         -------
         Cutout
             Arrays (x, y, z), never squeezed, at the finer resolution of the layers along each axis.
+
+        Raises
+        ------
+        ArgumentError
+            If it is not one of `center`, `bounds` and `around`, or `units` is another.
+        BoundsError, OutOfBoundsError, ScaleError, TooLargeError, StorageError, DamagedDataError, AccessError
+            As for `segmentation_cutout`.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> em, labels = np.zeros((64, 64, 8), np.uint8), np.full((64, 64, 8), 7, np.uint64)
+        >>> client = ic.ImageryClient(image_source=em, segmentation_source=labels, resolution=(8, 8, 40))
+        >>> cut = client.cutout([32, 32, 4], size=(16, 12))
+        >>> cut.shape, cut.bounds.start, list(cut.masks)
+        ((16, 12, 1), (24, 26, 4), [7])
+        >>> client.cutout([256, 256, 160], size=(128, 128, 80), units="nm").shape
+        (16, 16, 2)
         """
         if units not in ("voxels", "nm"):
             raise ArgumentError(f"units must be 'voxels' or 'nm'; got {units!r}")

@@ -194,6 +194,20 @@ class Dataset:
         -------
         list
             Voxels of `resolution` along x, y and z; two pixels make a box one voxel deep.
+
+        Raises
+        ------
+        ScaleError
+            If there is no such mip.
+        BoundsError
+            If the size is not two or three positive numbers.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> client = ic.ImageryClient(image_source=ic.ArraySource(np.zeros((64, 64, 8), np.uint8), (8, 8, 40)))
+        >>> client.image_bbox_size_from_dimensions((32, 16), resolution=(4, 4, 40))
+        [64.0, 32.0, 1]
         """
         return self._bbox_size("imagery", image_size, mip, resolution)
 
@@ -202,7 +216,28 @@ class Dataset:
     ) -> list[float]:
         """Give the `bbox_size` of a segmentation cutout with this many pixels.
 
-        As `image_bbox_size_from_dimensions`, for the segmentation.
+        Parameters
+        ----------
+        image_size, mip, resolution
+            As for `image_bbox_size_from_dimensions`, of the segmentation.
+
+        Returns
+        -------
+        list
+            Voxels of `resolution` along x, y and z.
+
+        Raises
+        ------
+        ScaleError, BoundsError
+            As for `image_bbox_size_from_dimensions`.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> labels = ic.ArraySource(np.zeros((64, 64, 8), np.uint64), (8, 8, 40))
+        >>> client = ic.ImageryClient(segmentation_source=labels)
+        >>> client.segmentation_bbox_size_from_dimensions((32, 16, 2), resolution=(4, 4, 40))
+        [64.0, 32.0, 2.0]
         """
         return self._bbox_size("segmentation", image_size, mip, resolution)
 

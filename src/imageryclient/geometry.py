@@ -118,7 +118,23 @@ class Box:
         return cast(tuple[FloatTriple, FloatTriple], (low, high))
 
     def at(self, resolution: Resolution) -> Box:
-        """Give the smallest block of voxels at `resolution` that covers this box."""
+        """Give the smallest block of voxels at another resolution that covers this box.
+
+        Parameters
+        ----------
+        resolution : tuple of float
+            nm per voxel along x, y, z.
+
+        Returns
+        -------
+        Box
+            Whole voxels of `resolution`.
+
+        Examples
+        --------
+        >>> Box((1, 0, 0), (4, 4, 1), (4, 4, 40)).at((8, 8, 40))
+        Box(start=(0, 0, 0), stop=(2, 2, 1), resolution=(8, 8, 40))
+        """
         return Region(
             cast(FloatTriple, tuple(map(float, self.start))),
             cast(FloatTriple, tuple(map(float, self.stop))),
@@ -126,18 +142,66 @@ class Box:
         ).at(resolution)
 
     def intersect(self, other: Box) -> Box:
-        """Give what both boxes hold, `voxels == 0` where that is nothing; both lie on one grid."""
+        """Give what both boxes hold.
+
+        Parameters
+        ----------
+        other : Box
+            On the same grid.
+
+        Returns
+        -------
+        Box
+            On that grid; `voxels` is 0 where it is nothing.
+
+        Examples
+        --------
+        >>> Box((0, 0, 0), (4, 4, 1), (8, 8, 40)).intersect(Box((2, -1, 0), (9, 3, 1), (8, 8, 40))).shape
+        (2, 3, 1)
+        """
         start = tuple(map(max, self.start, other.start))
         stop = tuple(map(min, self.stop, other.stop))
         return Box(cast(IntTriple, start), cast(IntTriple, stop), self.resolution)
 
     def slices(self, outer: Box) -> tuple[slice, slice, slice]:
-        """Give the slices that pick this box out of an array that holds `outer`."""
+        """Give the slices that pick this box out of an array that holds a larger one.
+
+        Parameters
+        ----------
+        outer : Box
+            The box of the array, on the same grid.
+
+        Returns
+        -------
+        tuple of slice
+            One for each of x, y, z.
+
+        Examples
+        --------
+        >>> Box((12, 20, 5), (14, 22, 6), (8, 8, 40)).slices(Box((10, 20, 5), (20, 30, 9), (8, 8, 40)))
+        (slice(2, 4, None), slice(0, 2, None), slice(0, 1, None))
+        """
         x, y, z = (slice(a - o, b - o) for a, b, o in zip(self.start, self.stop, outer.start, strict=True))
         return x, y, z
 
     def moved(self, by: Sequence[int]) -> Box:
-        """Give the box moved by whole voxels."""
+        """Give the box moved by whole voxels.
+
+        Parameters
+        ----------
+        by : sequence of int
+            Voxels along x, y, z.
+
+        Returns
+        -------
+        Box
+            Of the same shape, on the same grid.
+
+        Examples
+        --------
+        >>> Box((0, 0, 0), (4, 4, 1), (8, 8, 40)).moved((10, 0, -1))
+        Box(start=(10, 0, -1), stop=(14, 4, 0), resolution=(8, 8, 40))
+        """
         return Box(
             cast(IntTriple, tuple(a + d for a, d in zip(self.start, by, strict=True))),
             cast(IntTriple, tuple(b + d for b, d in zip(self.stop, by, strict=True))),

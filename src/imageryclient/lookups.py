@@ -82,6 +82,14 @@ class Lookups(Dataset):
             If something is missing, and `missing` is "raise".
         AccessError, StorageError, DamagedDataError
             If the segmentation cannot be read.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> labels = np.repeat([7, 9], 32).astype(np.uint64)[:, None, None].repeat(64, axis=1)
+        >>> client = ic.ImageryClient(segmentation_source=labels, resolution=(8, 8, 40))
+        >>> client.root_ids_at([[31.9, 10, 0], [32, 10, 0]])
+        array([7, 9], dtype=uint64)
         """
         wanted = self._wanted("all", timestamp)
         layer, ids = self._stored_at(points, resolution, column, mip, missing)
@@ -104,6 +112,28 @@ class Lookups(Dataset):
         """Give the supervoxel at each of many points; of a flat segmentation its id.
 
         As `root_ids_at`, without the question which object it belongs to.
+
+        Parameters
+        ----------
+        points, resolution, column, mip, missing
+            As for `root_ids_at`.
+
+        Returns
+        -------
+        numpy.ndarray
+            uint64, shape (n,); 0 where there is none.
+
+        Raises
+        ------
+        ImageryError
+            As for `root_ids_at`.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> labels = ic.ArraySource(np.full((64, 64, 8), 7, np.uint64), (8, 8, 40))
+        >>> ic.ImageryClient(segmentation_source=labels).supervoxels_at([[100, 60, 4]], resolution=(4, 4, 40))
+        array([7], dtype=uint64)
         """
         return self._stored_at(points, resolution, column, mip, missing)[1]
 
@@ -145,6 +175,14 @@ class Lookups(Dataset):
             If the id is a supervoxel, or another node that is no object.
         MissingDataError
             If nobody knows the id; or, when `missing` is "raise", if it is not current.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> labels = np.zeros((64, 64, 8), np.uint64)
+        >>> labels[10:20, 30:40, 2] = 7
+        >>> ic.ImageryClient(segmentation_source=labels, resolution=(8, 8, 40)).bounds_of(7, mip=0)
+        Box(start=(10, 30, 2), stop=(20, 40, 3), resolution=(8.0, 8.0, 40.0))
         """
         wanted = self._wanted(_one_id(root_id), timestamp)
         (layer,) = self._layers.get("segmentation")
@@ -193,6 +231,17 @@ class Lookups(Dataset):
             If the segmentation does not change over time, or the moments are not in order.
         BoundsError, OutOfBoundsError, ScaleError, TooLargeError, StorageError, DamagedDataError
             As for `image_cutout`.
+
+        Examples
+        --------
+        >>> import tempfile, imageryclient as ic
+        >>> from imageryclient.demo.build import build_phantom
+        >>> from imageryclient.demo.server import DemoServer
+        >>> with tempfile.TemporaryDirectory() as folder, DemoServer(build_phantom(folder, (64, 48, 4))) as server:
+        ...     source = f"graphene://{server.url}/segmentation/table/{server.table}"
+        ...     client = ic.ImageryClient(segmentation_source=source, auth_token=server.token)
+        ...     client.changes([[0, 0, 0], [64, 48, 4]], "2024-01-01", "2024-02-01").counts
+        {'merged': 2, 'renamed': 1}
         """
         began, ended = self._wanted(None, since), self._wanted(None, until)
         (layer,) = self._layers.get("segmentation")
@@ -314,9 +363,11 @@ class Lookups(Dataset):
         if found.outside.any():
             hint = self._fitting(places, unit, layer, scale)
         if len(found.outside) and found.outside.all():
+            count = len(found.outside)
+            who = f"all {count} points lie" if count > 1 else "the point lies"
             raise OutOfBoundsError(
-                f"all {len(found.outside)} points lie outside the data, which span {where}; "
-                f"they were read as voxels of {format_resolution(unit)} nm{hint}"
+                f"{who} outside the data, which span {where}; "
+                f"the numbers were read as voxels of {format_resolution(unit)} nm{hint}"
             )
         if policy.missing == "fill":
             return

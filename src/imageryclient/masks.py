@@ -71,6 +71,11 @@ class SegmentationMasks(Mapping[int, NDArray[np.bool_]]):
         include_null_root : bool, optional
             Whether id 0 counts as an id. Default False.
 
+        Returns
+        -------
+        SegmentationMasks
+            Of the shape of `labels`.
+
         Raises
         ------
         ArgumentError
@@ -135,20 +140,83 @@ class SegmentationMasks(Mapping[int, NDArray[np.bool_]]):
         return self._extents
 
     def bounding_box(self, key: int) -> tuple[slice, ...]:
-        """Give the slices, one for each axis, of the smallest block that holds an id."""
+        """Give the smallest block that holds an id.
+
+        Parameters
+        ----------
+        key : int
+            The id.
+
+        Returns
+        -------
+        tuple of slice
+            One for each axis.
+
+        Raises
+        ------
+        KeyError
+            If the id is not in the mapping.
+        """
         return self.extents.box(self._label(key))
 
     def voxel_count(self, key: int) -> int:
-        """Give the number of voxels of an id."""
+        """Count the voxels of an id.
+
+        Parameters
+        ----------
+        key : int
+            The id.
+
+        Returns
+        -------
+        int
+            Voxels in the segmentation; 0 only in a `section` of a larger one.
+
+        Raises
+        ------
+        KeyError
+            If the id is not in the mapping.
+        """
         return int(self.extents.counts[self._label(key)])
 
     def crop(self, key: int) -> NDArray[np.bool_]:
-        """Give the mask of an id within its bounding box alone."""
+        """Give the mask of an id within its bounding box alone.
+
+        Parameters
+        ----------
+        key : int
+            The id.
+
+        Returns
+        -------
+        numpy.ndarray
+            bool, of the shape of `bounding_box(key)`.
+
+        Raises
+        ------
+        KeyError
+            If the id is not in the mapping.
+
+        Examples
+        --------
+        >>> SegmentationMasks([[0, 7, 0], [0, 7, 7]]).crop(7).astype(int).tolist()
+        [[1, 0], [1, 1]]
+        """
         label = self._label(key)
         return np.asarray(self._labels[self.extents.box(label)] == label)
 
     def select(self, ids: Iterable[Any]) -> SegmentationMasks:
         """Keep some of the ids, in ascending order as before; voxels of the others become 0.
+
+        Parameters
+        ----------
+        ids : iterable of int
+            Which ones.
+
+        Returns
+        -------
+        SegmentationMasks
+            Of the same shape.
 
         Raises
         ------
@@ -168,6 +236,18 @@ class SegmentationMasks(Mapping[int, NDArray[np.bool_]]):
     def section(self, index: int, axis: int = 2) -> SegmentationMasks:
         """Give one section, with the labels and ids of the whole: some may have no voxel in it.
 
+        Parameters
+        ----------
+        index : int
+            Which section, counted from 0.
+        axis : int, optional
+            The axis it lies across. Default 2, z.
+
+        Returns
+        -------
+        SegmentationMasks
+            With an axis less.
+
         Examples
         --------
         >>> masks = SegmentationMasks(np.array([[[5, 0]], [[5, 8]]]))
@@ -177,7 +257,18 @@ class SegmentationMasks(Mapping[int, NDArray[np.bool_]]):
         return self._from_compact(self._labels[(slice(None),) * axis + (index,)], self._ids)
 
     def segmentation(self) -> NDArray[np.uint64]:
-        """Give the ids as an array, 0 where no id of the mapping lies."""
+        """Give the ids as an array.
+
+        Returns
+        -------
+        numpy.ndarray
+            uint64, of the shape of the segmentation; 0 where no id of the mapping lies.
+
+        Examples
+        --------
+        >>> SegmentationMasks([[0, 7], [9, 7]]).segmentation().tolist()
+        [[0, 7], [9, 7]]
+        """
         table = np.concatenate([np.zeros(1, np.uint64), self._ids])
         return looked_up(table, self._labels)
 

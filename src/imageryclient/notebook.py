@@ -10,9 +10,12 @@ from .files.record import Record
 from .geometry import format_resolution
 from .moment import format_moment
 
-__all__ = ["WIDTH", "card", "facts_of", "table"]
+__all__ = ["LARGEST", "QUICK", "WIDTH", "card", "facts_of", "table"]
 
 WIDTH = 320  # of a picture, in pixels of the page
+LARGEST = 1024  # pixels of a picture alone, as a notebook keeps it
+QUICK = 1 << 25  # voxels whose ids are counted while one waits
+_WIDE = slice(16, 20)  # bytes of a PNG that say how wide it is
 _CELL = "padding:1px 12px 1px 0;vertical-align:top;border:0;background:none"
 _NAME = f"{_CELL};text-align:left;opacity:.65;font-weight:400;white-space:nowrap"
 _FACT = f"{_CELL};text-align:left;overflow-wrap:anywhere"
@@ -51,9 +54,10 @@ def card(title: str, facts: Mapping[str, str], png: bytes | None = None, links: 
     picture = ""
     if png is not None:
         data = base64.b64encode(png).decode("ascii")
+        crisp = ";image-rendering:pixelated" if int.from_bytes(png[_WIDE]) < WIDTH else ""  # voxels stay squares
         picture = (
             f'<img alt="{escape(title)}" src="data:image/png;base64,{data}" '
-            f'style="width:{WIDTH}px;max-height:420px;object-fit:contain;object-position:top;margin:0;flex:none">'
+            f'style="width:{WIDTH}px;max-height:420px;object-fit:contain;object-position:top;margin:0;flex:none{crisp}">'
         )
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:18px;align-items:flex-start;font-size:13px;line-height:1.5">'
@@ -86,6 +90,9 @@ def facts_of(record: Record, count: int | None = None) -> dict[str, str]:
         "size": f"{' x '.join(f'{extent / 1e3:.4g}' for extent in nm)} µm",
         "centre": f"{center} in these voxels",
     }
+    if record.taken_from:
+        first = record.taken_from[0]
+        facts["taken from"] = f"{' x '.join(map(str, first.shape))} of {format_resolution(first.resolution)} nm"
     if record.timestamp is not None:
         facts["moment"] = format_moment(record.timestamp.replace(microsecond=0))
     if count is not None:

@@ -21,7 +21,17 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import ArgumentError, BoundsError
 from .geometry import TOLERANCE, Box, FloatTriple, IntTriple, Resolution
 
-__all__ = ["UNTURNED", "Panel", "Quaternion", "Section", "Tile", "orientation_across", "pixels_across", "voxels_at"]
+__all__ = [
+    "UNTURNED",
+    "Panel",
+    "Quaternion",
+    "Section",
+    "Tile",
+    "as_seen",
+    "orientation_across",
+    "pixels_across",
+    "voxels_at",
+]
 
 Panel = Literal["xy", "xz", "yz"]
 Quaternion = tuple[float, float, float, float]
@@ -125,7 +135,23 @@ class Section:
         return slice(0, self.size[0]), slice(0, self.size[1])
 
     def tiles(self, side: int) -> Iterator[Tile]:
-        """Part the pixels into squares of at most this many pixels a side."""
+        """Part the pixels into squares.
+
+        Parameters
+        ----------
+        side : int
+            How many pixels a square is wide and high at most.
+
+        Yields
+        ------
+        tuple of slice
+            To the right and down; row after row.
+
+        Examples
+        --------
+        >>> [(right.stop, down.stop) for right, down in Section((0.0, 0.0, 0.0), (300, 200), 8.0).tiles(256)]
+        [(256, 200), (300, 200)]
+        """
         width, height = self.size
         for top in range(0, height, side):
             for left in range(0, width, side):
@@ -154,6 +180,16 @@ class Section:
         """Give the section with so many times as many pixels from the same upper left corner.
 
         Like a picture drawn `zoom` times as large, it has all pixels whose centres lie in it, and at least one.
+
+        Parameters
+        ----------
+        zoom : float
+            How many times.
+
+        Returns
+        -------
+        Section
+            Of the same plane.
 
         Examples
         --------
@@ -202,6 +238,11 @@ class Section:
             nm per voxel.
         inward : numpy.ndarray, optional
             Shape (3, 4): where a layer is moved, what leads from nm here to nm as the layer counts them.
+
+        Returns
+        -------
+        Box
+            Whole voxels of `resolution`.
 
         Examples
         --------
@@ -291,6 +332,28 @@ def orientation_across(normal: ArrayLike, up: ArrayLike | None = None) -> Quater
         raise ArgumentError(f"up must point another way than the normal; both are {normal!r}")
     down /= length
     return _quaternion(np.column_stack([np.cross(down, into), down, into]))
+
+
+def as_seen(section: Section, order: IntTriple) -> Section:
+    """Give a section seen in a viewer that displays the axes in another order.
+
+    Parameters
+    ----------
+    section : Section
+        As it would be in the usual order.
+    order : tuple of int
+        Which of x, y and z, counted from 0, come in place of x, y and z.
+
+    Examples
+    --------
+    >>> seen = as_seen(Section((0.0, 0.0, 0.0), (2, 2), 1.0), (2, 1, 0))
+    >>> (seen.axes[:, :2].T.round(6) + 0).tolist()
+    [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    """
+    axes = np.empty((3, 3))
+    axes[list(order), :2] = section.axes[:, :2]
+    axes[:, 2] = np.cross(axes[:, 0], axes[:, 1])  # seen from the front, also where the order mirrors space
+    return replace(section, orientation=_quaternion(axes @ _PANELS[section.panel].T))
 
 
 def _direction(value: ArrayLike, name: str) -> NDArray[np.float64]:

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .coverage import PixelCoverage
-from .errors import ArgumentError, ImageryError
+from .errors import ArgumentError
 from .files.record import AskedIds, Record, lasting
 from .geometry import Resolution, as_resolution, format_resolution
+from .linked import Linked
 from .moment import format_moment
-from .neuroglancer.links import DEFAULT_SITE, make_link
 from .neuroglancer.placement import Placement
-from .painting.options import PAINTED, options_over
+from .painting.options import PAINTED
 from .section import Section
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ __all__ = ["SectionCutout"]
 
 
 @dataclass(frozen=True, eq=False)
-class SectionCutout:
+class SectionCutout(Linked):
     """Imagery and segmentation of one section, pixel for pixel.
 
     Parameters
@@ -117,26 +117,68 @@ class SectionCutout:
         -------
         PIL.Image.Image
             RGBA.
+
+        Examples
+        --------
+        >>> from imageryclient import Section, SectionCutout
+        >>> cut = SectionCutout(np.zeros((60, 40), np.uint8), None, Section((800.0, 800.0, 400.0), (60, 40), 8.0))
+        >>> cut.overlay(zoom=2).size
+        (120, 80)
         """
         (picture,) = self.sheets().pictures(**self._painting(options))
         return picture
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
-        """Show the section in matplotlib, with axes in µm; see `painting.plotting.plot_section`."""
+        """Show the section in matplotlib, with axes in µm from its upper left corner.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where; by default the current axes of pyplot.
+        **options
+            As for `overlay`: see `painting.plotting.plot_section`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            What was drawn on.
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> from imageryclient import Section, SectionCutout
+        >>> cut = SectionCutout(np.zeros((60, 40), np.uint8), None, Section((800.0, 800.0, 400.0), (60, 40), 8.0))
+        >>> tuple(round(float(end), 2) for end in cut.plot(Figure().subplots()).get_xlim())
+        (0.0, 0.48)
+        """
         from .painting.plotting import plot_section
 
         return plot_section(self, ax, **options)
 
     def sheets(self) -> Sheets:
-        """Give the section, and where it lies: what pictures are painted from."""
+        """Give the section, and where it lies: what pictures are painted from.
+
+        Returns
+        -------
+        Sheets
+            A single one.
+
+        Examples
+        --------
+        >>> from imageryclient import Section, SectionCutout
+        >>> cut = SectionCutout(np.zeros((60, 40), np.uint8), None, Section((800.0, 800.0, 400.0), (60, 40), 8.0))
+        >>> cut.sheets().image.shape
+        (60, 40, 1)
+        """
         from .painting.sheets import Sheets
 
         image, ids = (None if array is None else array[:, :, None] for array in (self.image, self.segmentation))
         return Sheets(image, ids, (self.section,), self.nm_per_pixel)
-
-    def _painting(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the options of a picture: those given, over the section's own."""
-        return options_over(self.painting, options)
 
     def save(self, path: str | PathLike[str], **options: Any) -> list[Path]:
         """Write the section to a file: `.png`, `.svg` or `.pdf` its overlay, `.npz` its arrays with what they are.
@@ -157,59 +199,57 @@ class SectionCutout:
         ------
         ArgumentError
             If the suffix is another.
+        NotFoundError, StorageError
+            If there is no such folder, or it cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from imageryclient import Section, SectionCutout
+        >>> cut = SectionCutout(np.zeros((60, 40), np.uint8), None, Section((800.0, 800.0, 400.0), (60, 40), 8.0))
+        >>> [file.name for file in cut.save(tempfile.mkdtemp() + "/tilted.svg", scale_bar=True)]
+        ['tilted.svg']
         """
         from .files.saving import save_section
 
         return save_section(self, Path(path), options)
-
-    def as_view(
-        self,
-        *,
-        resolution: ArrayLike | None = None,
-        root_ids: Any = None,
-        contrast: tuple[float, float] | None = None,
-        **painting: Any,
-    ) -> View:
-        """Give the Neuroglancer view of this section, as `Cutout.as_view`: turned, and with layers moved, as here."""
-        given = painting if contrast is None else painting | {"display_range": contrast}
-        return self._view(given, resolution, root_ids)
 
     def _view(
         self, painting: Mapping[str, Any] | None, resolution: ArrayLike | None = None, root_ids: Any = None
     ) -> View:
         """Give the view, which looks as Neuroglancer has it where there is no painting."""
         from .neuroglancer.looks import look_of
-        from .neuroglancer.showing import layer_views
+        from .neuroglancer.showing import layer_views, selected
         from .neuroglancer.views import View
 
         ids = [] if self.segmentation is None else self.masks.ids.tolist()
-        look = None if painting is None else look_of(self._painting(painting), ids, self.image)
-        shown = ids if root_ids is None and self.segmentation is not None else root_ids
+        look = None if painting is None else look_of(self._painting(painting), ids, self.image, len(self.shape))
+        shown = root_ids if self.segmentation is None else selected(ids, root_ids, look)
         layers = layer_views(self.sources, shown, self.timestamp, look, self.placements)
         voxel_size = self.resolution if resolution is None else as_resolution(resolution)
         at = self.section
         return View(at.center, voxel_size, at.nm_per_pixel, at.orientation, at.panel, layers)
 
-    def view(self, *, open_browser: bool = False, **options: Any) -> Any:
-        """Open the local Neuroglancer on this section, as `Cutout.view`."""
-        from .neuroglancer.localviewer import open_viewer
+    def record(self, **painting: Any) -> Record:
+        """Give what the arrays are, and how a picture of them is painted.
 
-        return open_viewer(self, open_browser=open_browser, **options)
+        Parameters
+        ----------
+        **painting
+            As for `overlay`.
 
-    def neuroglancer_url(self, site: str = DEFAULT_SITE, **options: Any) -> str:
-        """Give a link that shows this section in Neuroglancer, as `Cutout.neuroglancer_url`.
+        Returns
+        -------
+        Record
+            As from `Cutout.record`.
 
         Examples
         --------
-        >>> tilted = Section((0.0, 0.0, 0.0), (8, 8), 8.0, (0.6, 0.0, 0.0, 0.8))
-        >>> cut = SectionCutout(np.zeros((8, 8)), None, tilted, sources={"imagery": "precomputed://gs://bucket/em"})
-        >>> "crossSectionOrientation" in cut.neuroglancer_url()
-        True
+        >>> from imageryclient import Section, SectionCutout
+        >>> cut = SectionCutout(np.zeros((60, 40), np.uint8), None, Section((800.0, 800.0, 400.0), (60, 40), 8.0))
+        >>> cut.record(gamma=0.8).painting["gamma"]
+        0.8
         """
-        return make_link(self.as_view(**options).to_state(), site)
-
-    def record(self, **painting: Any) -> Record:
-        """Give what the arrays are, and how a picture of them is painted, as `Cutout.record`."""
         return Record(
             place=self.section,
             sources={name: lasting(source) for name, source in self.sources.items()},
@@ -223,29 +263,28 @@ class SectionCutout:
             link=self._link(painting or None),
         )
 
-    def metadata(self) -> dict[str, Any]:
-        """Give what the arrays are, ready for JSON: the record as a dictionary, ids as text."""
-        return self.record().to_dict()
-
-    def _link(self, painting: Mapping[str, Any] | None = None) -> str | None:
-        """Give a link with just the ids asked for, as none shows all; None where a viewer cannot reach a source."""
-        asked = self.root_ids if isinstance(self.root_ids, tuple) else ()
-        try:
-            return make_link(self._view(painting, root_ids=asked).to_state(), DEFAULT_SITE)
-        except (ImageryError, TypeError):
-            return None
-
     def _repr_png_(self) -> bytes | None:
         """Show the overlay in a notebook."""
+        from .notebook import LARGEST
+
+        return self._shown(LARGEST)
+
+    def _shown(self, largest: int) -> bytes | None:
+        """Give the overlay as PNG, made smaller to that many pixels if need be."""
         if self.image is None and self.segmentation is None:
             return None
+        try:
+            picture = self.overlay()
+        except ArgumentError:  # of channels that no picture has
+            return None
+        picture.thumbnail((largest, largest))
         buffer = BytesIO()
-        self.overlay().save(buffer, "PNG")
+        picture.save(buffer, "PNG")
         return buffer.getvalue()
 
     def _repr_html_(self) -> str:
         """Show the overlay beside what it is."""
-        from .notebook import card
+        from .notebook import WIDTH, card
 
         width, height = (n * self.nm_per_pixel / 1e3 for n in self.shape)
         center = ", ".join(f"{c / nm:.10g}" for c, nm in zip(self.section.center, self.resolution, strict=True))
@@ -263,7 +302,7 @@ class SectionCutout:
             facts[name] = f"mip {self.mips[name]}, {self.coverage[name].describe() or 'complete'}\n{source}"
         link = self._link()
         links = {} if link is None else {"open in Neuroglancer": link}
-        return card(f"Section of {' and '.join(self.sources) or 'nothing'}", facts, self._repr_png_(), links)
+        return card(f"Section of {' and '.join(self.sources) or 'nothing'}", facts, self._shown(2 * WIDTH), links)
 
     def __repr__(self) -> str:
         layers = " and ".join(self.sources) or "nothing"

@@ -89,6 +89,14 @@ class Sections(Cutouts):
             If the arguments make no section.
         OutOfBoundsError, ScaleError, TooLargeError, StorageError, DamagedDataError, AccessError
             As for `segmentation_cutout`.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> em = np.arange(64, dtype=np.uint8)[:, None, None].repeat(64, 1).repeat(64, 2)
+        >>> client = ic.ImageryClient(image_source=em, resolution=(8, 8, 8))
+        >>> client.section((32, 32, 32), (20, 10), normal=(1, 0, 1)).image[:6, 0].tolist()
+        [25, 25, 26, 27, 28, 28]
         """
         if units not in ("voxels", "nm"):
             raise ArgumentError(f"units must be 'voxels' or 'nm'; got {units!r}")

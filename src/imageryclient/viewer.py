@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any, get_args
 
 import numpy as np
@@ -16,20 +17,20 @@ from .cave.rest import Rest
 from .client import ImageryClient
 from .cloudpath import CloudPath, parse_source
 from .cutout import Cutout
-from .errors import ArgumentError, FormatError, NotFoundError, SourceError
+from .errors import ArgumentError, FormatError, ImageryError, NotFoundError, SourceError
 from .geometry import Resolution
 from .layers import token_finder
 from .neuroglancer.links import parse_link
 from .neuroglancer.placement import Placement
 from .neuroglancer.states import parse_state
-from .neuroglancer.views import LayerView, View
+from .neuroglancer.views import Kind, LayerView, View
 from .painting.options import PAINTED
 from .painting.planes import Plane
 from .sampling import finest_needed
-from .section import Panel, Section
+from .section import UNTURNED, Section
 from .sectioncutout import SectionCutout
 from .storage import open_store
-from .volumes import scale_for
+from .volumes import open_volume, scale_for
 
 __all__ = ["from_neuroglancer", "read_view"]
 
@@ -81,8 +82,8 @@ def from_neuroglancer(
     """Cut out what a Neuroglancer link shows.
 
     The cutout covers the field of view of a panel of `size` pixels around the view's centre, one voxel deep, at the
-    coarsest scales that are as fine as a pixel. Where the view is turned off the axes, or moves a layer by a transform
-    or by a voxel size of its own, it is the section that the panel shows, pixel for pixel.
+    coarsest scales that are as fine as a pixel. Where the view is turned, or moves a layer by a transform or by a voxel
+    size of its own, it is the section that the panel shows, pixel for pixel.
 
     Parameters
     ----------
@@ -99,7 +100,8 @@ def from_neuroglancer(
     image_layer, segmentation_layer : str, optional
         Names of layers; by default the lowest shown one of each kind.
     root_ids : optional
-        As for `segmentation_cutout`; by default the segments selected in the view, or all when none is.
+        As for `segmentation_cutout`; by default the segments selected in the view, or all when none is or the others
+        are seen, too, if fainter.
     timestamp : optional
         By default the moment the link names, if it does.
     **options
@@ -110,8 +112,9 @@ def from_neuroglancer(
     client : ImageryClient
         Of the view's layers, with coordinates as the viewer shows them.
     cutout : Cutout or SectionCutout
-        Of the view: `Cutout` where its sides lie along the axes and its layers where their sources say; else
-        `SectionCutout`. Its overlay shows the view's colours, opacity and contrast where it is given no others.
+        Of the view: `Cutout` where its sides lie along the axes as in an xy, xz or yz panel and its layers where their
+        sources say; else `SectionCutout`. Its overlay shows the view's plane, colours, opacity and contrast where it is
+        given no others.
 
     Raises
     ------
@@ -130,12 +133,14 @@ def from_neuroglancer(
     >>> cut.shape, cut.bounds.start
     ((40, 20, 1), (12, 22, 4))
     """
-    view = read_view(link, client=client, auth_token=auth_token)
+    finder = token_finder(auth_token, None if client is None else Datastack(client))
+    view = _told(read_view(link, client=client, auth_token=auth_token), finder)
     image, segmentation = view.layer("image", image_layer), view.layer("segmentation", segmentation_layer)
     if image is None and segmentation is None:
         there = ", ".join(f"{layer.name!r} ({layer.kind})" for layer in view.layers) or "none"
         raise ArgumentError(f"the view shows no imagery and no segmentation to cut out; its layers: {there}")
     section = _section(view, size, plane)
+    (image_source, image_place), (segmentation_source, segmentation_place) = _source(image), _source(segmentation)
     if timestamp is None and segmentation is not None:
         timestamp = segmentation.timestamp
     opened = ImageryClient(
@@ -143,21 +148,20 @@ def from_neuroglancer(
         resolution=view.voxel_size,
         imagery=image is not None,
         segmentation=segmentation is not None,
-        image_source=_source(image),
-        segmentation_source=_source(segmentation),
+        image_source=image_source,
+        segmentation_source=segmentation_source,
         auth_token=auth_token,
         timestamp=timestamp,
         **options,
     )
     if root_ids is None:
-        root_ids = list(segmentation.segments) if segmentation is not None and segmentation.segments else "all"
-    shown = {"imagery": image, "segmentation": segmentation}
-    placements = {
-        name: Placement(layer.voxel_size, layer.transform) for name, layer in shown.items() if layer is not None
-    }
+        some = segmentation is not None and segmentation.segments and not segmentation.unselected_alpha
+        root_ids = list(segmentation.selected) if segmentation is not None and some else "all"
+    placements = {"imagery": image_place, "segmentation": segmentation_place}
     volumes = opened.volumes
     moved = any(placements[name].moves(volume.info.scales[0].resolution) for name, volume in volumes.items())
-    if moved or not section.aligned:
+    facing = _facing(section)
+    if moved or facing is None:
         wanted = opened._wanted(root_ids, None)
         cut: Cutout | SectionCutout = opened._section(section, view.voxel_size, {}, wanted, placements=placements)
         return opened, _as_shown(cut, view, image_layer, segmentation_layer)
@@ -169,7 +173,8 @@ def from_neuroglancer(
         segmentation_mip=scales["segmentation"].mip if "segmentation" in scales else None,
         root_ids=root_ids,
     )
-    return opened, _as_shown(cut, view, image_layer, segmentation_layer)
+    shown = _as_shown(cut, view, image_layer, segmentation_layer)
+    return opened, shown if facing == "xy" else replace(shown, painting={**shown.painting, "plane": facing})
 
 
 def _as_shown(
@@ -179,7 +184,8 @@ def _as_shown(
     layer = view.layer("segmentation", segmentation_layer)
     each = cut.segmentation is not None and layer is not None and (layer.saturation != 1 or layer.unselected_alpha)
     ids = cut.masks.ids.tolist() if each else ()
-    painting = view.painting(ids, image_layer=image_layer, segmentation_layer=segmentation_layer)
+    dtype = None if cut.image is None else cut.image.dtype
+    painting = view.painting(ids, dtype=dtype, image_layer=image_layer, segmentation_layer=segmentation_layer)
     return replace(cut, painting={**PAINTED, **painting})
 
 
@@ -189,10 +195,15 @@ def _section(view: View, size: ArrayLike, plane: Plane | None) -> Section:
         width, height = (int(n) for n in np.asarray(size, dtype=float))
     except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"size must be the panel's width and height in pixels; got {size!r}") from None
-    panel: Panel | None = plane or next((name for name in get_args(Panel) if view.layout.startswith(name)), "xy")
-    if panel is None or panel not in get_args(Panel):
+    if plane not in (None, *get_args(Plane)):
         raise ArgumentError(f"plane must be 'xy', 'xz' or 'yz'; got {plane!r}")
-    return Section(view.center, (width, height), view.nm_per_pixel, view.orientation, panel)
+    return view.section((width, height), plane)
+
+
+def _facing(section: Section) -> Plane | None:
+    """Give the plane whose picture a section is; None where it is turned, be it by right angles."""
+    unturned = (replace(section, orientation=UNTURNED, panel=plane) for plane in get_args(Plane))
+    return next((one.panel for one in unturned if np.allclose(one.axes, section.axes, atol=1e-6)), None)
 
 
 def _bounds(section: Section, resolutions: list[Resolution]) -> list[list[float]]:
@@ -200,20 +211,37 @@ def _bounds(section: Section, resolutions: list[Resolution]) -> list[list[float]
     low, high = [], []
     for axis, (center, nm) in enumerate(zip(section.center, section.extent, strict=True)):
         voxel = min(resolution[axis] for resolution in resolutions)
+        nm = max(nm, voxel * 1e-6) if nm else 0.0  # however near one looks, there is something
         start = center - nm / 2 if nm else math.floor(center / voxel + 1e-6) * voxel
         low.append(start)
         high.append(start + (nm or voxel))
     return [low, high]
 
 
-def _source(layer: LayerView | None) -> str | None:
-    """Give the first source of a layer that this package reads."""
+def _told(view: View, finder: Callable[[CloudPath], str | None]) -> View:
+    """Give the view with the kinds of its layers, where the data alone say them."""
+    return replace(view, layers=tuple(replace(layer, kind=_kind(layer, finder)) for layer in view.layers))
+
+
+def _kind(layer: LayerView, finder: Callable[[CloudPath], str | None]) -> Kind:
+    if layer.kind != "auto" or not layer.shown:
+        return layer.kind
+    try:
+        source, _ = _source(layer)
+        path = parse_source(source or "")
+        return open_volume(path, finder(path)).info.kind
+    except ImageryError:
+        return "other"
+
+
+def _source(layer: LayerView | None) -> tuple[str | None, Placement]:
+    """Give the first source of a layer that this package reads, and where the view puts it."""
     if layer is None:
-        return None
+        return None, Placement()
     trouble = "it names none"
-    for source in layer.sources:
+    for source, placement in zip_longest(layer.sources, layer.placements, fillvalue=Placement()):
         try:
-            return parse_source(source).source
+            return parse_source(str(source)).source, placement
         except SourceError as error:
             trouble = str(error)
     raise ArgumentError(f"the view's layer {layer.name!r} has no source that can be read: {trouble}")

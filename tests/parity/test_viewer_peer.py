@@ -193,3 +193,100 @@ def test_tilted_views_and_moved_layers_are_those_of_the_viewer(
         same = np.abs(seen.astype(float) - ours).max(axis=-1) <= 1.5  # 1/255, and half a step of rounding
         assert np.mean(same[~ties]) >= 0.9995, state
         assert np.mean(same) >= (0.97 if grain == 1 else 0.995), state  # of noise every voxel is an edge
+
+
+CAVE = (
+    "#uicontrol float black slider(min=0, max=1, default=0.2)\n#uicontrol float white slider(min=0, max=1, default=0.7)"
+    "\nfloat rescale(float value) {\n  return (value - black) / (white - black);\n}\nvoid main() {\n"
+    "  float val = toNormalized(getDataValue());\n  if (val < black) {\n    emitRGB(vec3(0,0,0));\n"
+    "  } else if (val > white) {\n    emitRGB(vec3(1.0, 1.0, 1.0));\n  } else {\n    emitGrayscale(rescale(val));\n"
+    "  }\n}\n"
+)
+INVLERP = "#uicontrol invlerp normalized(range=[20, 100])\nvoid main() { emitGrayscale(normalized()); }"
+
+
+def test_states_as_they_are_found_look_as_in_the_viewer_and_so_do_the_links_made_of_them(
+    screenshots: Callable[..., list[np.ndarray]], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(7)
+    em = rng.integers(0, 256, (64, 64, 64), dtype=np.uint8)
+    ids = np.kron(rng.integers(2**53, 2**64, (8, 8, 8), dtype=np.uint64), np.ones((8, 8, 8), np.uint64))
+    ids = ids.astype(np.uint64)
+    at = Layout(resolution=(8, 8, 8), encoding="raw")
+    volumes = (em, "image"), (em.astype(np.uint16) * 100, "image"), (ids, "segmentation")
+    colored = (rng.integers(0, 256, (64, 64, 64, 3), dtype=np.uint8), "image")
+    for name, (array, kind) in zip(("em", "em16", "seg", "rgb"), (*volumes, colored), strict=True):
+        write_precomputed(tmp_path / name, [(array, at)], kind=kind)
+    nm = {axis: [8e-9, "m"] for axis in "xyz"}
+    mirrored = {axis: nm[axis] for axis in "zyx"}
+    one, two, three = (str(ids[x, 30, 32]) for x in (30, 40, 20))
+    size = (64, 64)
+    with DemoServer(tmp_path) as server:
+
+        def image(name: str = "em", **more: Any) -> dict[str, Any]:
+            return {"type": "image", "name": name, "source": f"precomputed://{server.url}/data/{name}", **more}
+
+        def labels(**more: Any) -> dict[str, Any]:
+            return {**image("seg"), "type": "segmentation", **more}
+
+        def state(*layers: Any, **more: Any) -> dict[str, Any]:
+            return {"dimensions": nm, "position": [32, 32, 32.5], "layout": "xy", "layers": list(layers), **more}
+
+        def moved(**transform: Any) -> dict[str, Any]:
+            return image(source={"url": image()["source"], "transform": {"outputDimensions": nm, **transform}})
+
+        def controls(low: float, high: float) -> dict[str, Any]:
+            return {"shaderControls": {"normalized": {"range": [low, high]}}}
+
+        pose = {"position": {"voxelSize": [8, 8, 8], "voxelCoordinates": [32, 32, 32.5]}, "orientation": [0, 0, 1, 0]}
+        named = {"em": image(), "seg": labels(segments=[one, two], selectedAlpha=0.3, notSelectedAlpha=0.1)}
+        found = [
+            {"navigation": {"pose": pose, "zoomFactor": 8}, "layout": "xy", "layers": named},
+            state(image("em16")),
+            state(image("em16", **controls(1000, 20000))),
+            state(image(**controls(100, 100))),
+            state(image(shader=INVLERP)),
+            state(image(shader=CAVE)),
+            state(image("em16", shader=CAVE, shaderControls={"black": 0.3})),
+            state(image(shader=CAVE, shaderControls={"black": 0.8, "white": 0.1})),
+            state(image("rgb", shader="void main() { emitRGB(vec3(toNormalized(getDataValue(0)), "
+                        "toNormalized(getDataValue(1)), toNormalized(getDataValue(2)))); }")),
+            state(image(), labels(equivalences=[[two, one]], segments=[one, three], selectedAlpha=0.6)),
+            state(image(), labels(equivalences=[[one, two]], selectedAlpha=1, segmentColors={one: "red", two: "#0f0"})),
+            state(image(), labels(saturation=0.3, colorSeed=9, segments=[one, f"!{two}"], notSelectedAlpha=0.2)),
+            state(image(), labels(ignoreNullVisibleSet=False, notSelectedAlpha=0.2)),
+            state(image(), labels(segmentColors={one: "rgba(255, 0, 0, 0.5)", two: "hsl(120, 100%, 25%)"})),
+            state(image(), labels(name="lead", segments=[one, two], colorSeed=5, visible=False),
+                  labels(name="b", linkedSegmentationGroup="lead", selectedAlpha=1)),
+            state(labels(selectedAlpha=0.3, notSelectedAlpha=0.1, segments=[one])),
+            state(image(transform=[[1, 0, 0, 80], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])),
+            state(image(transform={"translation": [80, 0, 0], "scale": [2, 1, 1], "rotation": [0, 0, 1, 0]}),
+                  position=[-10, -8, 32.5]),
+            state(moved(outputDimensions=mirrored, matrix=[[0, 0, 1, 5], [0, 1, 0, 2], [1, 0, 0, 0]])),
+            state(moved(inputDimensions={"x": [16e-9, "m"], "y": [8e-9, "m"], "z": [8e-9, "m"]})),
+            state(image(), dimensions=mirrored, position=[32.5, 32, 32]),
+            state(image(), displayDimensions=["z", "x", "y"], position=[32, 32.5, 32]),
+            state(image(), crossSectionOrientation=[0, 0, 0.5**0.5, 0.5**0.5]),
+            state(image(), crossSectionOrientation=[1, 0, 0, 0]),
+            state(image(), labels(), layout="xz", position=[32, 32.5, 32]),
+            state(image(), labels(), layout="yz", position=[32.5, 32, 32]),
+        ]  # fmt: skip
+        states: list[dict[str, Any]] = []
+        wanted: list[np.ndarray] = []
+        for each in found:
+            _, cut = ic.from_neuroglancer(each, size, missing="fill")
+            whole = all(coverage.complete for coverage in cut.coverage.values())
+            contrast = {"percentiles": (97, 3) if whole else (3, 97), "gamma": 0.6}  # beyond the data is no 0 there
+            for seen, options in ((each, {}), (None, {}), (None, contrast)):
+                picture = cut.overlay(**options)  # type: ignore[arg-type]
+                assert isinstance(picture, Image.Image)
+                black = Image.new("RGBA", picture.size, "black")
+                black.alpha_composite(picture)
+                wanted.append(np.asarray(black.convert("RGB"), float))
+                link = parse_link(cut.neuroglancer_url(**options)).state or {}
+                states.append({**(link if seen is None else seen), **PLAIN})
+        pictures = screenshots([(one, size) for one in states])
+    for shown, seen, ours in zip(states, pictures, wanted, strict=True):
+        assert seen.shape == ours.shape
+        far = np.abs(seen.astype(float) - ours).max(axis=-1)
+        assert np.mean(far <= 1) >= 0.995, shown

@@ -11,18 +11,19 @@ from ..errors import ImageryError
 from .about import info
 from .bulk import bulk
 from .cutting import cutout, link, redo
+from .sections import section
 from .serving import demo, serve
 
 __all__ = ["main"]
 
 
 class _Group(click.Group):
-    """Turns our errors into one line and exit code 1."""
+    """Turns our errors, and those of files, into one line and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except ImageryError as error:
+        except (ImageryError, OSError) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -38,5 +39,5 @@ def main() -> None:
     """
 
 
-for _command in (cutout, link, redo, bulk, info, demo, serve):
+for _command in (cutout, section, link, redo, bulk, info, demo, serve):
     main.add_command(_command)

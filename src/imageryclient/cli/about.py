@@ -22,7 +22,12 @@ __all__ = ["info"]
 @click.option("--token", envvar="CAVE_TOKEN", metavar="TEXT", help="CAVE token; else the saved one. [CAVE_TOKEN]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 def info(name: str, server: str | None, token: str | None, as_json: bool) -> None:
-    """Show the scales of a source, or of both layers of a CAVE datastack: resolutions, sizes, encodings."""
+    """Show the scales of a source, or of both layers of a CAVE datastack: resolutions, sizes, encodings.
+
+    \b
+    imageryclient info minnie65_public
+    imageryclient info precomputed://gs://bucket/folder --json
+    """  # noqa: D301
     from ..cloudpath import parse_source
     from ..layers import token_finder
     from ..volumes import open_volume

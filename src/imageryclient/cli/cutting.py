@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .painting import Painting, check_output, save_cutout, with_painting
+from .painting import Painting, check_output, tell, with_painting
 from .parameters import Numbers, open_client, with_layers
 from .progress import shown_progress
 
@@ -29,6 +29,7 @@ __all__ = ["cutout", "link", "redo"]
 @click.option("--supervoxels", is_flag=True, help="Ids of supervoxels in place of objects.")
 @click.option("--timestamp", metavar="TIME", help="Moment, such as 2024-05-01T12:00:00Z; else the version's or now.")
 @click.option("--plane", type=click.Choice(["xy", "xz", "yz"]), help="Which sections a picture shows.")
+@click.option("--planes", is_flag=True, help="All three planes through the middle as one figure.")
 @with_painting
 def cutout(
     datastack: str | None,
@@ -49,6 +50,7 @@ def cutout(
     supervoxels: bool,
     timestamp: str | None,
     plane: str | None,
+    planes: bool,
     painting: Painting,
 ) -> None:
     """Cut out a place and write its picture or its arrays.
@@ -62,6 +64,8 @@ def cutout(
     """  # noqa: D301
     if sum(given is not None for given in (center, bounds, around)) != 1:
         raise click.UsageError("say where: either --center, with --size, or --bounds, or --around")
+    if planes and plane is not None:
+        raise click.UsageError("--plane and --planes exclude each other")
     if root_ids and supervoxels:
         raise click.UsageError("--root-id and --supervoxels exclude each other")
     painting.check()
@@ -75,7 +79,7 @@ def cutout(
     when: dict[str, Any] = {"root_ids": wanted, "timestamp": timestamp, "follow": follow}
     with shown_progress():
         cut = client.cutout(**where, units=units, resolution=resolution, **when)
-    painting.save(cut, **({} if plane is None else {"plane": plane}))
+    painting.save(cut, **({"planes": True} if planes else {} if plane is None else {"plane": plane}))
 
 
 @click.command()
@@ -125,19 +129,18 @@ def link(
 def redo(file: Path, output: Path | None, image: str | None, segmentation: str | None, token: str | None) -> None:
     """Make a figure again from its file alone: sources, place, moment, ids and colours are said in it.
 
-    FILE is a picture, arrays or a stack written by this program or by Cutout.save. The output may be of another kind.
+    FILE is a picture, a movie, arrays or a stack written by this program, by Cutout.save or by ImageryClient.turn. The
+    output may be of another kind.
 
     \b
     imageryclient redo figure.png
     imageryclient redo figure.png -o figure.ome.tif
+    imageryclient redo turn.mp4 -o turn.gif
     """  # noqa: D301
-    from ..files.loading import redo as read_again
-    from ..files.saving import options_for
+    from ..files.remaking import beside, remake
 
-    if output is None:
-        suffixes = "".join(file.suffixes[-2:]) if file.stem.lower().endswith(".ome") else file.suffix
-        output = file.with_name(f"{file.name.removesuffix(suffixes)}_redone{suffixes}")
-    check_output(output)
+    to = beside(file) if output is None else output
+    check_output(to)
     with shown_progress():
-        cut, options = read_again(file, auth_token=token, image_source=image, segmentation_source=segmentation)
-    save_cutout(cut, output, options_for(output, options))
+        cuts, files = remake(file, to, auth_token=token, image_source=image, segmentation_source=segmentation)
+    tell(cuts, files)

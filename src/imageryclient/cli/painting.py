@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -10,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ArgumentError
+from ..ids import parse_ids
 from .parameters import Numbers
 
 if TYPE_CHECKING:
     from ..cutout import Cutout
     from ..sectioncutout import SectionCutout
 
-__all__ = ["Painting", "check_output", "save_cutout", "with_painting"]
+__all__ = ["Painting", "check_output", "tell", "with_painting"]
 
 _OPTIONS = [
     click.option("--palette", help="Colours: steady, husl, tab10, …  [default: steady; of a link, its own]"),
     click.option("--alpha", type=click.FloatRange(0, 1),
-                 help="Opacity of the colours.  [default: 0.2, outlines 0.8; of a link, its own]"),
+                 help="Opacity of the colours.  [default: 0.3, outlines 0.8; of a link, its own]"),
     click.option("--outline/--fill", default=False, help="Outlines in place of filled areas."),
     click.option("--fill-alpha", "fill", type=click.FloatRange(0, 1), help="Opacity of areas under outlines."),
     click.option("--width", type=click.FloatRange(0, min_open=True), help="Of outlines, in pixels.  [default: 3]"),
@@ -48,6 +50,7 @@ _OPTIONS = [
                  help="A .png, .svg or .pdf for the overlay, an .npz for the arrays, a .tif or .ome.tif for a stack, "
                  "an .mp4, .webp or .gif for a movie through the sections."),
 ]  # fmt: skip
+_FLAT = (".png", ".svg", ".pdf", ".npz")
 _OF_SEGMENTS = ("palette", "alpha", "fill", "width", "width_nm", "smooth", "dash", "highlight", "labels", "legend")
 
 
@@ -77,9 +80,14 @@ class Painting:
     fps: float
     output: Path
 
-    def check(self) -> None:
-        """Refuse an output of a kind that is not written, and options at odds, before anything is read."""
+    def check(self, *, flat: bool = False) -> None:
+        """Refuse an output of a kind that is not written, and options at odds, before anything is read.
+
+        What is `flat`, one section at any angle, is no stack and no movie.
+        """
         check_output(self.output)
+        if flat and self.output.suffix.lower() not in _FLAT:
+            raise click.UsageError(f"a section is saved as .png, .svg, .pdf or .npz; got {self.output.name!r}")
         if self.width is not None and self.width_nm is not None:
             raise click.UsageError("--width and --width-nm exclude each other")
         if self.fill is not None and not self.outline:
@@ -100,8 +108,8 @@ class Painting:
                 options.setdefault("width", 3)
             options["merge_outline"] = False
             if self.highlight:
-                options["highlight"] = list(map(int, self.highlight))
-        save_cutout(cut, self.output, options_for(self.output, options))
+                options["highlight"] = parse_ids(self.highlight).tolist()
+        tell([cut], cut.save(self.output, **options_for(self.output, options)))
 
 
 def check_output(output: Path) -> None:
@@ -114,12 +122,12 @@ def check_output(output: Path) -> None:
         raise click.UsageError(str(error)) from None
 
 
-def save_cutout(cut: Cutout | SectionCutout, output: Path, options: dict[str, Any]) -> None:
-    """Write a file or several, and say what is in them."""
-    files = cut.save(output, **options)
-    click.echo(repr(cut).strip("<>"))
-    for name, coverage in cut.coverage.items():
-        click.echo(f"{name}: {100 * coverage.fraction:.4g} % covered, mip {cut.mips[name]}")
+def tell(cuts: Sequence[Cutout | SectionCutout], files: Sequence[Path]) -> None:
+    """Say what was cut out, and which files it is in."""
+    for cut in cuts:
+        click.echo(repr(cut).strip("<>"))
+        for name, coverage in cut.coverage.items():
+            click.echo(f"{name}: {100 * coverage.fraction:.4g} % covered, mip {cut.mips[name]}")
     for file in files:
         click.echo(f"wrote {file}")
 

@@ -17,7 +17,11 @@ __all__ = ["demo", "serve"]
               show_default=True, help="Where the picture goes.")  # fmt: skip
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the volume in this folder.")
 def demo(output: Path, folder: Path | None) -> None:
-    """Make a small volume, serve it as a CAVE on this machine, and paint a cutout of it. Needs no internet."""
+    """Make a small volume, serve it as a CAVE on this machine, and paint a cutout of it. Needs no internet.
+
+    \b
+    imageryclient demo -o first.png
+    """  # noqa: D301
     from ..demo.tutorial import run_tutorial
 
     with tempfile.TemporaryDirectory(prefix="imageryclient-") if folder is None else nullcontext(str(folder)) as place:
@@ -35,7 +39,12 @@ def demo(output: Path, folder: Path | None) -> None:
     help="Token that the CAVE services ask for; by default one that is printed.",
 )
 def serve(folder: Path | None, phantom: bool, port: int, token: str | None) -> None:
-    """Serve a folder of precomputed volumes, or the demo volume, on this machine until interrupted (Ctrl-C)."""
+    """Serve a folder of precomputed volumes, or the demo volume, on this machine until interrupted (Ctrl-C).
+
+    \b
+    imageryclient serve my_volumes
+    imageryclient serve --demo --port 8000
+    """  # noqa: D301
     from ..demo.build import build_phantom
     from ..demo.server import DEMO_TOKEN, DemoServer
     from ..demo.tutorial import lines_to_use

@@ -1,19 +1,16 @@
-"""Files opened again: what they say of themselves, the arrays they hold, the cutout they show made anew."""
+"""Files opened again: the arrays they hold, the cutout they show made anew."""
 
 from __future__ import annotations
 
-import re
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from html import unescape
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
 from ..client import ImageryClient
 from ..cloudpath import parse_source
@@ -22,41 +19,46 @@ from ..cutout import Cutout
 from ..errors import ArgumentError, FormatError, ImageryWarning, NotFoundError, SourceError
 from ..section import Section
 from ..sectioncutout import SectionCutout
+from ..volumes import IdsWanted
 from ..warning import warn_caller
-from .movies import movie_text
+from .reading import existing_file, kind_of, opened_npz, read_record
 from .record import Record
-from .saving import KEYWORD, MISSING
-from .stacks import NAMESPACE, tiff_package
+from .saving import MISSING
+from .stacks import labels_beside, read_stack, stack_text
 
-__all__ = ["load_cutout", "read_record", "redo"]
+__all__ = ["Reopened", "load_cutout", "redo", "reopen"]
 
 _ARRAYS = {"image": "image", "segmentation": "segmentation"}
-_IN_SVG = re.compile(rf'<metadata[^>]*\bid="{KEYWORD}"[^>]*>(.*?)</metadata>', re.DOTALL)
-_IN_PDF = re.compile(rb"/ImageryClient \(((?:[^\\()]|\\.)*)\)")
-_IN_OME = re.compile(rf'<MapAnnotation[^>]*\bNamespace="{NAMESPACE}"[^>]*>.*?<M K="record">(.*?)</M>', re.DOTALL)
 
 
-def load_cutout(path: str | PathLike[str]) -> Cutout | SectionCutout:
-    """Open the cutout that `Cutout.save` or `SectionCutout.save` wrote as `.npz`.
+def load_cutout(path: str | PathLike[str], **sources: Any) -> Cutout | SectionCutout:
+    """Open a file that `Cutout.save` or `SectionCutout.save` wrote, as the cutout that it was.
+
+    Files of arrays, `.npz`, give them back as they were. Stacks, `.tif` and `.ome.tif`, give their own voxels: both
+    layers where the other file lies beside the one named. Pictures and movies hold no voxels, so that these are cut out
+    of their sources again, as of the same moment.
 
     Parameters
     ----------
     path : str or path
         The file.
+    **sources
+        For pictures and movies, as for `redo`: `client`, `auth_token`, `image_source`, `segmentation_source`.
 
     Returns
     -------
     Cutout or SectionCutout
-        As it was saved: with the arrays, the place, moment, coverage, sources, mips and ids asked for that it had.
+        With the arrays, the place, moment, coverage, sources, mips and ids asked for. Its `overlay` has the usual
+        options; those of a picture are what `redo` gives beside it.
 
     Raises
     ------
     NotFoundError
-        If there is no such file.
-    ArgumentError
-        If it is a picture or a stack, which do not hold the voxels; `redo` cuts them out again.
+        If there is no such file, or the source of a picture is not there.
     FormatError
-        If it is no file of this package.
+        If it is damaged, or no file of this package.
+    AccessError, StorageError, DamagedDataError
+        If the source of a picture cannot be read.
 
     Examples
     --------
@@ -68,16 +70,44 @@ def load_cutout(path: str | PathLike[str]) -> Cutout | SectionCutout:
     ...     load_cutout(file).bounds == cut.bounds
     True
     """
-    file = _existing(path)
-    if _kind(file) not in ("npz", ""):
-        raise ArgumentError(
-            f"{file.name} is a picture or a stack, without the voxels as they were cut out; cut them out again with "
-            "imageryclient.redo(file), and the whole figure with `imageryclient redo FILE`"
-        )
-    with _opened_npz(file) as saved:
+    file = existing_file(path)
+    kind = kind_of(file)
+    if kind == "tiff":
+        record, arrays = _of_stacks(file)
+        return _cutout(file, record, arrays, {})
+    if kind not in ("npz", ""):
+        return redo(file, **sources)[0]
+    with opened_npz(file) as saved:
         record = Record.from_json(str(saved["metadata"]), file.name)
         arrays = {name: np.array(saved[key], order="K") for name, key in _ARRAYS.items() if key in saved}
         gaps = {name: saved[name + MISSING] for name in record.sources if name + MISSING in saved}
+    return _cutout(file, record, arrays, gaps)
+
+
+def _of_stacks(file: Path) -> tuple[Record, dict[str, NDArray[Any]]]:
+    """Read a stack, and of imagery the segmentation beside it."""
+    record, arrays = read_record(file), {}
+    for name in (file, labels_beside(file)):
+        if name != file and ("segmentation" in arrays or not name.is_file()):
+            continue
+        text = stack_text(name)
+        if name != file and (text is None or Record.from_json(text, name.name) != record):
+            continue  # of another cutout
+        about, block = json.loads(text or ""), read_stack(name, record.bounds.shape)
+        if "labels" in about:
+            ids = np.array([0, *map(int, about["labels"])], np.uint64)
+            if block.max(initial=0) >= len(ids):
+                raise FormatError(f"{name.name} has labels beyond the {len(ids) - 1} ids that it names")
+            arrays["segmentation"] = ids[block]
+        else:
+            arrays["image"] = block.astype(np.bool_) if about.get("dtype") == "bool" else block
+    return record, arrays
+
+
+def _cutout(
+    file: Path, record: Record, arrays: Mapping[str, NDArray[Any]], gaps: Mapping[str, NDArray[np.uint8]]
+) -> Cutout | SectionCutout:
+    """Put arrays and what they are together."""
     place = record.place
     shape, what = (place.size, "section") if isinstance(place, Section) else (place.shape, "bounds")
     for name, array in arrays.items():
@@ -93,7 +123,7 @@ def load_cutout(path: str | PathLike[str]) -> Cutout | SectionCutout:
         "painting": record.painting,
     }
     if not isinstance(place, Section):
-        return Cutout(bounds=place, coverage=record.coverage, **about)
+        return Cutout(bounds=place, coverage=record.coverage, taken_from=record.taken_from, **about)
     about["coverage"] = {name: PixelCoverage(codes == 1, codes == 2) for name, codes in gaps.items()}
     if record.resolution is not None:
         about["resolution"] = record.resolution
@@ -112,10 +142,12 @@ def redo(
 
     `cut.save(other, **options)` makes the same figure again.
 
+    Of a movie that turns this is its first section; `remake` makes the whole movie.
+
     Parameters
     ----------
     path : str or path
-        A file of `Cutout.save` or `SectionCutout.save`.
+        A file of `Cutout.save`, `SectionCutout.save` or `ImageryClient.turn`.
     client : caveclient.CAVEclient, optional
         Supplies the token.
     auth_token : str, optional
@@ -143,9 +175,41 @@ def redo(
     -----
     ImageryWarning
         If it was painted with an option that a file cannot hold, or less of the box, or more, is covered by data now.
+
+    Examples
+    --------
+    >>> import tempfile, imageryclient as ic
+    >>> em = ic.ArraySource(np.arange(32 * 32 * 4, dtype=np.uint8).reshape(32, 32, 4), (8, 8, 40))
+    >>> cut = ic.ImageryClient(image_source=em).cutout([16, 16, 2], size=(8, 8))
+    >>> (file,) = cut.save(tempfile.mkdtemp() + "/place.png", gamma=0.8)
+    >>> again, options = redo(file, image_source=em)
+    >>> bool((again.image == cut.image).all()), options["gamma"]
+    (True, 0.8)
     """
-    file = _existing(path)
-    record = read_record(file)
+    file = existing_file(path)
+    found = reopen(file, read_record(file), client, auth_token, image_source, segmentation_source)
+    return found.cut, dict(found.record.painting)
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """A file's cutout, cut out again: what the file says, by which client, and what of its ids was asked for."""
+
+    cut: Cutout | SectionCutout
+    record: Record
+    client: ImageryClient
+    wanted: IdsWanted
+
+
+def reopen(
+    file: Path,
+    record: Record,
+    client: Any = None,
+    auth_token: str | None = None,
+    image_source: Any = None,
+    segmentation_source: Any = None,
+) -> Reopened:
+    """Cut out again what a file says that it shows; the other arguments, errors and warnings are those of `redo`."""
     sources = dict(record.sources)
     sources |= {} if image_source is None else {"imagery": image_source}
     sources |= {} if segmentation_source is None else {"segmentation": segmentation_source}
@@ -164,12 +228,15 @@ def redo(
         missing="fill",  # what was missing then is said in the file
     )
     root_ids = list(record.root_ids) if isinstance(record.root_ids, tuple) else record.root_ids
+    follow = record.turn is not None and record.turn.follow
+    wanted = opened._wanted(root_ids, record.timestamp, follow)
     cut: Cutout | SectionCutout
     if isinstance(place, Section):
-        wanted, unit = opened._wanted(root_ids, record.timestamp), opened._resolution_of(None)
+        unit = opened._resolution_of(None)
         cut = opened._section(place, unit, record.mips, wanted, placements=record.placements or None)
     else:
-        bounds: Any = place
+        bounds: Any
+        bounds, *cubes = *record.taken_from, place
         cut = opened.cutout(
             bounds=bounds,
             image_mip=record.mips.get("imagery"),
@@ -177,115 +244,10 @@ def redo(
             root_ids=root_ids,
             timestamp=record.timestamp,
         )
+        for box in cubes:
+            cut = cut.isotropic(box.resolution[0])
     _compare(file, record, cut)
-    return cut, dict(record.painting)
-
-
-def read_record(path: str | PathLike[str]) -> Record:
-    """Read what a file says of itself: PNG, npz, TIFF, SVG, PDF, MP4, WebP or GIF.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such file.
-    FormatError
-        If it says nothing, as pictures from which a program stripped it.
-    MissingExtraError
-        For TIFF, if tifffile is not installed, and for MP4, if av is not.
-    """
-    file = _existing(path)
-    reader = _READERS.get(_kind(file))
-    text = None if reader is None else reader(file)
-    if text is None:
-        raise FormatError(
-            f"{file.name} does not say what was cut out: it was not saved by this package, or a program it went "
-            "through dropped what was said"
-        )
-    return Record.from_json(text, file.name)
-
-
-def _existing(path: str | PathLike[str]) -> Path:
-    file = Path(path)
-    if not file.is_file():
-        raise NotFoundError(f"there is no file {str(file)!r}")
-    return file
-
-
-def _kind(file: Path) -> str:
-    """Tell what a file is by its first bytes, as names change."""
-    with file.open("rb") as opened:
-        head = opened.read(64)
-    if head.startswith(b"\x89PNG"):
-        return "png"
-    if head.startswith(b"PK"):
-        return "npz"
-    if head.startswith(b"%PDF"):
-        return "pdf"
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "tiff"
-    if head.startswith(b"GIF8") or (head.startswith(b"RIFF") and head[8:12] == b"WEBP") or head[4:8] == b"ftyp":
-        return "movie"
-    return "svg" if head.lstrip().startswith((b"<?xml", b"<svg")) else ""
-
-
-def _png_text(file: Path) -> str | None:
-    try:
-        with Image.open(file) as picture:
-            return dict(getattr(picture, "text", {})).get(KEYWORD)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FormatError(f"{file.name} is damaged: {error}") from None
-
-
-def _npz_text(file: Path) -> str | None:
-    with _opened_npz(file) as saved:
-        return str(saved["metadata"])
-
-
-@contextmanager
-def _opened_npz(file: Path) -> Iterator[Any]:
-    with file.open("rb") as stream:
-        try:
-            saved = np.load(stream, allow_pickle=False)
-            if isinstance(saved, np.ndarray) or "metadata" not in saved:
-                raise ValueError("it has no metadata")
-            yield saved
-        except FormatError:
-            raise
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise FormatError(f"{file.name} is no cutout that this package saved: {error}") from None
-
-
-def _tiff_text(file: Path) -> str | None:
-    tifffile = tiff_package()
-    try:
-        with tifffile.TiffFile(file) as opened:
-            if opened.is_ome:
-                found = _IN_OME.search(opened.ome_metadata or "")
-                return unescape(found[1]) if found else None
-            text = (opened.imagej_metadata or {}).get("Info")
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
-        raise FormatError(f"{file.name} is damaged: {error}") from None
-    return str(text) if text else None
-
-
-def _svg_text(file: Path) -> str | None:
-    found = _IN_SVG.search(file.read_text(encoding="utf-8", errors="replace"))
-    return unescape(found[1]) if found else None
-
-
-def _pdf_text(file: Path) -> str | None:
-    found = _IN_PDF.search(file.read_bytes())
-    return re.sub(rb"\\(.)", rb"\1", found[1]).decode("ascii", "replace") if found else None
-
-
-_READERS = {
-    "png": _png_text,
-    "npz": _npz_text,
-    "tiff": _tiff_text,
-    "svg": _svg_text,
-    "pdf": _pdf_text,
-    "movie": movie_text,
-}
+    return Reopened(cut, record, opened, wanted)
 
 
 def _check_there(file: Path, sources: dict[str, Any]) -> None:

@@ -25,9 +25,10 @@ from ..errors import ArgumentError, FormatError, MissingExtraError
 from .export import atomic_file
 from .record import Record
 
-__all__ = ["MOVIES", "movie_text", "save_movie"]
+__all__ = ["FASTEST", "MOVIES", "check_movie", "movie_text", "save_movie"]
 
 MOVIES = (".mp4", ".webp", ".gif")
+FASTEST = {".mp4": 240, ".webp": 240, ".gif": 50}  # pictures in a second
 _ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox", "h264_mf", "mpeg4")  # the first that there is
 _QUALITY = {"libx264": {"crf": "16", "preset": "medium"}}  # near to what the eye can tell; of others by bits
 _BITS_PER_PIXEL = 1.5
@@ -90,9 +91,7 @@ def save_movie(
     """
     target = Path(path)
     suffix = target.suffix.lower()
-    if suffix not in MOVIES:
-        raise ArgumentError(f"a movie is saved as .mp4, .webp or .gif; got {target.name!r}")
-    rate = _rate(fps, suffix)
+    rate = check_movie(target, fps)
     pictures = _alike(frames)
     with atomic_file(target) as temporary:
         if suffix == ".mp4":
@@ -134,12 +133,22 @@ def movie_text(file: Path) -> str | None:
     return unescape(found[1]) if found else text
 
 
-def _rate(fps: float, suffix: str) -> Fraction:
+def check_movie(path: Path, fps: float) -> Fraction:
+    """Give the pictures in a second of a movie that can be written.
+
+    Raises
+    ------
+    ArgumentError
+        If it cannot, as there is no such kind of movie or none so fast.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in MOVIES:
+        raise ArgumentError(f"a movie is saved as .mp4, .webp or .gif; got {path.name!r}")
     try:
         rate = Fraction(fps).limit_denominator(1001)
     except (TypeError, ValueError, OverflowError):
         rate = Fraction(0)
-    most = 50 if suffix == ".gif" else 240
+    most = FASTEST[suffix]
     if not 0 < rate <= most:
         raise ArgumentError(f"fps is a number of pictures in a second, at most {most} in {suffix}; got {fps!r}")
     return rate

@@ -1,13 +1,15 @@
 """What a file says of what is in it: which voxels of which sources, as of when, painted how; enough to redo it.
 
 A record is of a box or of a section, and is written as a JSON object. Ids are text in it, as numbers beyond 2^53 do not
-outlive other readers of JSON. It holds no token: sources have none.
+outlive other readers of JSON. It holds no token: sources have none. Its "format" is a number that grows when older
+versions of this package would misread it.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -23,13 +25,18 @@ from ..geometry import Box, IntTriple, Resolution, as_resolution, format_resolut
 from ..moment import format_moment, parse_moment
 from ..neuroglancer.placement import Placement
 from ..section import Section
+from .turn import Turn
 
-__all__ = ["AskedIds", "Record", "lasting"]
+__all__ = ["FORMAT", "KEYWORD", "AskedIds", "Record", "given_options", "is_newer", "lasting", "plain_options"]
+
+KEYWORD = "imageryclient"  # under which files of many kinds keep their record
+FORMAT = 1
 
 AskedIds = Literal["all"] | None | tuple[int, ...]
 _EXACT = 2**53  # JSON's numbers are floats to many readers
 _MISSING = object()
 _NOTE = "annotation"  # the key of marks, labels and legends that are values of their own
+_VERSION = re.compile(r"(\d+(?:\.\d+)*)(?:(a|b|rc)(\d+))?")  # of PEP 440, as far as this package's go
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +63,14 @@ class Record:
         For layers of a section that a view moved: where to.
     resolution : tuple of float or None
         nm per voxel of the coordinates in which a section was asked for.
+    taken_from : tuple of Box
+        Of cubic voxels: those that were cut out, and any cubes between.
     painting : mapping of str to anything
         The options of the picture, as for `Cutout.overlay`.
     unsaid : tuple of str
         Names of options that were given too, whose values a file cannot hold.
+    turn : Turn or None
+        How the section turns, of a movie that begins with it.
     link : str or None
         Neuroglancer at this place, where it can reach the sources.
     version : str
@@ -84,8 +95,10 @@ class Record:
     shares: Mapping[str, float] = field(default_factory=dict)
     placements: Mapping[str, Placement] = field(default_factory=dict)
     resolution: Resolution | None = None
+    taken_from: tuple[Box, ...] = ()
     painting: Mapping[str, Any] = field(default_factory=dict)
     unsaid: tuple[str, ...] = ()
+    turn: Turn | None = None
     link: str | None = None
     version: str = __version__
 
@@ -106,10 +119,11 @@ class Record:
 
         Options whose values JSON cannot hold are left out, and their names listed as "unsaid".
         """
-        painting = {name: _option(name, value) for name, value in self.painting.items()}
-        unsaid = {name for name, value in painting.items() if value is _MISSING}
+        painting = plain_options(self.painting)
+        unsaid = self.painting.keys() - painting.keys()
         document: dict[str, Any] = {
             "imageryclient": self.version,
+            "format": FORMAT,
             **self._place(),
             "timestamp": None if self.timestamp is None else self.timestamp.isoformat(),
             "sources": dict(self.sources),
@@ -123,6 +137,8 @@ class Record:
             document["painting"] = {name: value for name, value in painting.items() if name not in unsaid}
         if unsaid or self.unsaid:
             document["unsaid"] = sorted(unsaid | set(self.unsaid))
+        if self.turn is not None:
+            document["turn"] = self.turn.to_dict()
         if self.link is not None:
             document["neuroglancer"] = self.link
         return document
@@ -138,12 +154,23 @@ class Record:
         Raises
         ------
         FormatError
-            If it is none; the message begins with `where`.
+            If it is none, or one that only newer versions of this package read; the message begins with `where`.
         """
+        document: Any = None
         try:
-            return cls._read(json.loads(text))
+            document = json.loads(text)
+            if document.get("format", FORMAT) <= FORMAT:
+                return cls._read(document)
+            reason = f"its format is {document['format']!r}, and this version reads {FORMAT}"
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ImageryError) as error:
-            raise FormatError(f"{where} does not tell what was cut out: {type(error).__name__}: {error}") from None
+            reason = f"{type(error).__name__}: {error}"
+        version = str(document.get("imageryclient")) if isinstance(document, dict) else ""
+        if is_newer(version):
+            raise FormatError(
+                f"{where} was written by imageryclient {version}, and {__version__} cannot read it ({reason}): "
+                "pip install --upgrade imageryclient"
+            )
+        raise FormatError(f"{where} does not tell what was cut out: {reason}")
 
     @classmethod
     def _read(cls, document: Mapping[str, Any]) -> Record:
@@ -158,15 +185,17 @@ class Record:
             root_ids=ids if ids is None or ids == "all" else tuple(int(_text(i)) for i in ids),
             timestamp=None if moment is None else parse_moment(_text(moment)),
             **_details(place, document),
-            painting={str(name): _given(name, value) for name, value in document.get("painting", {}).items()},
+            painting=given_options(document.get("painting", {})),
             unsaid=tuple(map(str, document.get("unsaid", ()))),
+            turn=Turn.from_dict(document["turn"]) if "turn" in document else None,
             link=document.get("neuroglancer"),
             version=str(document["imageryclient"]),
         )
 
     def _place(self) -> dict[str, Any]:
         if not isinstance(self.place, Section):
-            return {"bounds": _box(self.place)}
+            before = {"taken_from": list(map(_box, self.taken_from))} if self.taken_from else {}
+            return {"bounds": _box(self.place), **before}
         document: dict[str, Any] = {"section": asdict(self.place)}
         if self.resolution is not None:
             document["resolution"] = list(self.resolution)
@@ -185,8 +214,45 @@ class Record:
         place = str(self.place)
         if isinstance(self.place, Box):
             size = " x ".join(map(str, self.place.shape))
-            place = f"{size} voxels of {format_resolution(self.place.resolution)} nm from {tuple(self.place.start)}"
+            kind = "isotropic voxels" if self.taken_from else "voxels"
+            place = f"{size} {kind} of {format_resolution(self.place.resolution)} nm from {tuple(self.place.start)}"
         return f"{layers}, {place}{moment}"
+
+
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give options as JSON has them, without those whose values it cannot hold.
+
+    Examples
+    --------
+    >>> plain_options({"colors": {5: "red"}, "palette": object()})
+    {'colors': {'5': 'red'}}
+    """
+    plain = {name: _option(name, value) for name, value in sorted(options.items())}
+    return {name: value for name, value in plain.items() if value is not _MISSING}
+
+
+def given_options(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Give options back that `plain_options` gave."""
+    return {str(name): _given(name, value) for name, value in plain.items()}
+
+
+def is_newer(version: str) -> bool:
+    """Tell whether a version of this package comes after the one that runs.
+
+    Examples
+    --------
+    >>> is_newer("1.0.4"), is_newer("999.1rc2"), is_newer("none")
+    (False, True, False)
+    """
+    return _order(version) > _order(__version__)
+
+
+def _order(version: str) -> tuple[list[int], str, int]:
+    found = _VERSION.match(version)
+    if found is None:
+        return [], "", 0
+    stage, number = found[2] or "released", int(found[3] or 0)  # which sorts after a, b and rc
+    return list(map(int, found[1].split("."))), stage, number
 
 
 def lasting(source: str) -> str:
@@ -229,7 +295,8 @@ def _details(place: Box | Section, document: Mapping[str, Any]) -> dict[str, Any
         "coverage": {
             str(name): Coverage(place, *(tuple(map(_as_box, gaps[kind])) for kind in ("outside", "absent")))
             for name, gaps in document.get("coverage", {}).items()
-        }
+        },
+        "taken_from": tuple(map(_as_box, document.get("taken_from", ()))),
     }
 
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +17,35 @@ from ..coverage import PixelCoverage
 from ..errors import ArgumentError
 from .export import atomic_file
 from .movies import MOVIES, save_movie
-from .record import Record
-from .stacks import is_ome, write_stack
+from .record import KEYWORD, Record
+from .stacks import is_ome, labels_beside, write_stack
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from ..cutout import Cutout
+    from ..painting.vector import VectorFigure
     from ..sectioncutout import SectionCutout
+    from .panels import PanelsRecord
 
-__all__ = ["KEYWORD", "MISSING", "check_suffix", "options_for", "save_cutout", "save_section"]
+__all__ = [
+    "MISSING",
+    "check_suffix",
+    "drawn",
+    "options_for",
+    "painted",
+    "painted_record",
+    "picture_info",
+    "save_cutout",
+    "save_section",
+]
 
-KEYWORD = "imageryclient"  # of the text in a PNG that holds the record
 MISSING = "_missing"  # ends the name of the array of a section's pixels that are no data: 1 outside, 2 absent
 _VECTORS = (".svg", ".pdf")
 _OF_PIXELS, _OF_VECTORS = ("dim",), ("magnification",)  # options of one kind of picture alone
 _OF_MOVIES = ("fps",)
-_OF_TURNS = ("axis", "degrees", "seconds", *_OF_MOVIES)  # which are movies that take more than a cutout
+_OF_PLANES = ("planes", "lines", "names", "spacing")
+_FPS = 10.0
 _STACKS = (".tif", ".tiff")
 _SUFFIXES = (".png", *_VECTORS, ".npz", *_STACKS, *MOVIES)
 
@@ -68,9 +82,9 @@ def options_for(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     suffix = path.suffix.lower()
     if suffix in ("", ".npz", *_STACKS):
         return {}
-    foreign: dict[str, tuple[str, ...]] = {".png": (*_OF_VECTORS, *_OF_TURNS)}
-    foreign |= dict.fromkeys(_VECTORS, (*_OF_PIXELS, *_OF_TURNS))
-    foreign |= dict.fromkeys(MOVIES, (*_OF_VECTORS, "section"))
+    foreign: dict[str, tuple[str, ...]] = {".png": (*_OF_VECTORS, *_OF_MOVIES)}
+    foreign |= dict.fromkeys(_VECTORS, (*_OF_PIXELS, *_OF_MOVIES))
+    foreign |= dict.fromkeys(MOVIES, (*_OF_VECTORS, *_OF_PLANES, "section"))
     return {name: value for name, value in options.items() if name not in foreign.get(suffix, ())}
 
 
@@ -95,45 +109,76 @@ def save_section(cut: SectionCutout, path: Path, options: dict[str, Any]) -> lis
         gaps = {name: _gaps(coverage) for name, coverage in cut.coverage.items()}
         return [_save_arrays(path, cut, cut.record(), gaps)]
     if suffix == ".png":
-        picture, record = cut.overlay(**options), _painted_record(cut, options)
-        with atomic_file(path) as temporary:
-            picture.save(temporary, "PNG", pnginfo=_picture_info(record))
-        return [path]
-    if suffix not in _VECTORS:
-        moving = ", and a movie of it turning is made by client.turn" if suffix in MOVIES else ""
-        raise ArgumentError(f"a section is saved as .png, .svg, .pdf or .npz{moving}; got {path.name!r}")
+        return _save_pictures(cut, path, options)
+    if suffix in _VECTORS:
+        return _save_figures(cut, path, options)
+    moving = ", and a movie of it turning is made by client.turn" if suffix in MOVIES else ""
+    raise ArgumentError(f"a section is saved as .png, .svg, .pdf or .npz{moving}; got {path.name!r}")
+
+
+def painted(cut: Cutout | SectionCutout, options: Mapping[str, Any]) -> list[Image.Image]:
+    """Give the pictures of a cutout: of each section, of the one chosen, or of the three planes."""
+    painting, at = _without_planes(options)
+    if at is not False:
+        return [_block(cut).planes(None if at is True else at, **painting)]
+    pictures = cut.overlay(**painting)
+    return pictures if isinstance(pictures, list) else [pictures]
+
+
+def drawn(cut: Cutout | SectionCutout, options: Mapping[str, Any]) -> list[VectorFigure]:
+    """Give the same as figures of vectors."""
+    from ..painting.threeplanes import orthogonal_vectors
     from ..painting.vector import sheet_figures
 
-    (figure,) = sheet_figures(cut.sheets(), **cut._painting(options))
-    record = _painted_record(cut, options)
-    document = figure.document(suffix, record.describe(), record.to_json())
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(document)
-    return [path]
+    given, at = _without_planes(options)
+    if at is not False:
+        return [_block(cut)._planes(None if at is True else at, given, orthogonal_vectors)]
+    painting = cut._painting(given)
+    if not hasattr(cut, "planes"):
+        return sheet_figures(cut.sheets(), **painting)
+    sheets = _block(cut).sheets(painting.pop("plane", None) or "xy")
+    return sheet_figures(sheets, painting.pop("section", None), **painting)
 
 
-def _save_pictures(cut: Cutout, path: Path, options: dict[str, Any]) -> list[Path]:
-    painted, record = cut.overlay(**options), _painted_record(cut, options)
-    pictures = painted if isinstance(painted, list) else [painted]
+def _block(cut: Cutout | SectionCutout) -> Cutout:
+    if not hasattr(cut, "planes"):
+        raise ArgumentError("planes= shows three planes through a block of voxels; this is one section")
+    return cast("Cutout", cut)
+
+
+def _save_pictures(cut: Cutout | SectionCutout, path: Path, options: dict[str, Any]) -> list[Path]:
+    pictures, record = painted(cut, options), painted_record(cut, options)
     with ExitStack() as files:  # all of them or none
         names, records = _names(path, len(pictures)), _records(record, len(pictures))
         for name, picture, one in zip(names, pictures, records, strict=True):
-            picture.save(files.enter_context(atomic_file(name)), "PNG", pnginfo=_picture_info(one))
+            picture.save(files.enter_context(atomic_file(name)), "PNG", pnginfo=picture_info(one))
     return names
 
 
-def _save_figures(cut: Cutout, path: Path, options: dict[str, Any]) -> list[Path]:
-    from ..painting.vector import sheet_figures
-
-    given = dict(options)
-    sheets, section = cut.sheets(given.pop("plane", None) or "xy"), given.pop("section", None)
-    figures = sheet_figures(sheets, section, **cut._painting(given))
-    names, records = _names(path, len(figures)), _records(_painted_record(cut, options), len(figures))
+def _save_figures(cut: Cutout | SectionCutout, path: Path, options: dict[str, Any]) -> list[Path]:
+    figures = drawn(cut, options)
+    names, records = _names(path, len(figures)), _records(painted_record(cut, options), len(figures))
     with ExitStack() as files:  # all of them or none
         for name, figure, record in zip(names, figures, records, strict=True):
             document = figure.document(path.suffix.lower(), record.describe(), record.to_json())
             files.enter_context(atomic_file(name)).write_bytes(document)
     return names
+
+
+def _without_planes(options: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Give the options of a picture, and where its planes cross: True for the middle, False for no such figure."""
+    painting, at = dict(options), _planes_in(options)
+    painting.pop("planes", None)
+    one = [name for name in ("plane", "section") if painting.get(name) is not None]
+    if at is not False and one:
+        raise ArgumentError(f"planes= shows three planes in one figure; {one[0]}= chooses one: give one of them")
+    return painting, at
+
+
+def _planes_in(options: Mapping[str, Any]) -> Any:
+    """Give the value of `planes=`, False where there are to be none; arrays are values too."""
+    at = options.get("planes")
+    return False if at is None else at
 
 
 def _names(path: Path, count: int) -> list[Path]:
@@ -142,9 +187,12 @@ def _names(path: Path, count: int) -> list[Path]:
     return [path.with_name(f"{path.stem}_slice_{n}{path.suffix}") for n in range(count)]
 
 
-def _painted_record(cut: Cutout | SectionCutout, options: Mapping[str, Any]) -> Record:
+def painted_record(cut: Cutout | SectionCutout, options: Mapping[str, Any]) -> Record:
     """Give the record of a picture, whose link looks like it also where all options are the usual ones."""
-    return replace(cut.record(**options), link=cut._link(options))
+    record = replace(cut.record(**options), link=cut._link(options))
+    if _planes_in(options) is False:
+        return record
+    return replace(record, painting={name: value for name, value in record.painting.items() if name != "plane"})
 
 
 def _records(record: Record, count: int) -> list[Record]:
@@ -154,7 +202,7 @@ def _records(record: Record, count: int) -> list[Record]:
     return [replace(record, painting={**record.painting, "section": number}) for number in range(count)]
 
 
-def _picture_info(record: Record) -> PngInfo:
+def picture_info(record: Record | PanelsRecord) -> PngInfo:
     """Give what a PNG says of itself."""
     # Without pHYs: at their true size in nm, pictures are too small to be seen where programs place them by it.
     info = PngInfo()
@@ -185,12 +233,17 @@ def _gaps(coverage: PixelCoverage) -> NDArray[np.uint8]:
 
 def _save_sweep(cut: Cutout, path: Path, options: dict[str, Any]) -> Path:
     """Write a movie that goes through the sections."""
+    options = {**options, "fps": options.get("fps", _FPS)}
     painting = {name: value for name, value in options.items() if name not in _OF_MOVIES}
     timing = {name: value for name, value in options.items() if name in _OF_MOVIES}
-    if "section" in painting:
+    if painting.pop("section", None) is not None:
         raise ArgumentError("a movie goes through all sections; section= picks one for a picture")
-    frames = cut.sheets(painting.pop("plane", None)).frames(**cut._painting(painting))
-    return save_movie(frames, path, record=_painted_record(cut, options), **timing)
+    painting, at = _without_planes(painting)
+    if at is not False:
+        raise ArgumentError("a movie goes through all sections; planes= makes a figure of three planes")
+    painting = cut._painting(painting)
+    frames = cut.sheets(painting.pop("plane", None)).frames(**painting)
+    return save_movie(frames, path, record=painted_record(cut, options), **timing)
 
 
 def _save_stacks(cut: Cutout, path: Path) -> list[Path]:
@@ -203,13 +256,7 @@ def _save_stacks(cut: Cutout, path: Path) -> list[Path]:
             names.append(path)
             write_stack(files.enter_context(atomic_file(path)), cut.image, record, ome=ome)
         if cut.segmentation is not None:
-            names.append(_beside(path) if names else path)
+            names.append(labels_beside(path) if names else path)
             temporary, masks = files.enter_context(atomic_file(names[-1])), cut.masks
             write_stack(temporary, masks.labels, record, ome=ome, name="segmentation", ids=masks.ids)
     return names
-
-
-def _beside(path: Path) -> Path:
-    """Give `place_segmentation.ome.tif` for `place.ome.tif`."""
-    ending = "".join(path.suffixes[-2:]) if is_ome(path) else path.suffix
-    return path.with_name(f"{path.name.removesuffix(ending)}_segmentation{ending}")

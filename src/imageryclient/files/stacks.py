@@ -7,20 +7,27 @@ OME-TIFF, https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specificatio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArgumentError, MissingExtraError
+from ..errors import ArgumentError, FormatError, MissingExtraError
 from ..geometry import Resolution
 from .record import Record
 
-__all__ = ["NAMESPACE", "is_ome", "tiff_package", "write_stack"]
+__all__ = ["is_ome", "labels_beside", "read_stack", "stack_text", "tiff_package", "write_stack"]
 
-NAMESPACE = "imageryclient"  # of the annotation in OME-XML that holds the record
+_Found = TypeVar("_Found")
+_NAMESPACE = "imageryclient"  # of the annotation in OME-XML that holds the record
+_IN_OME = re.compile(rf'<MapAnnotation[^>]*\bNamespace="{_NAMESPACE}"[^>]*>.*?<M K="record">(.*?)</M>', re.DOTALL)
 _IMAGEJ = ("uint8", "uint16", "float32")
 _OME = (*_IMAGEJ, "int8", "int16", "int32", "uint32", "float64")
 _CLASSIC = 2**32 - 2**22  # bytes of voxels; the rest is for what is said of them
@@ -60,13 +67,15 @@ def write_stack(
     ArgumentError
         If the file cannot hold such voxels, or so many.
     """
+    more: dict[str, Any] = {} if ids is None else {"labels": list(map(str, ids.tolist()))}
     if block.dtype == np.bool_:
+        more["dtype"] = "bool"
         block = block.astype(np.uint8) * np.uint8(255)
     if block.ndim == 4 and block.shape[3] == 1:
         block = block[..., 0]
     _check(block, ome)
     tifffile = tiff_package()
-    text = record.to_json() if ids is None else record.to_json(labels=list(map(str, ids.tolist())))
+    text = record.to_json(**more)
     rgb = block.ndim == 4 and block.shape[3] == 3 and block.dtype == np.uint8
     x, y, z = block.shape[:3]
     axes, shape = ("ZYX", (z, y, x)) if block.ndim == 3 else ("ZCYX", (z, block.shape[3], y, x))
@@ -86,9 +95,82 @@ def write_stack(
         )
 
 
+def stack_text(file: Path) -> str | None:
+    """Give what a stack says of itself, as JSON; None where it says nothing.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged.
+    MissingExtraError
+        If tifffile is not installed.
+    """
+
+    def text_of(opened: Any) -> str | None:
+        if opened.is_ome:
+            found = _IN_OME.search(opened.ome_metadata or "")
+            return unescape(found[1]) if found else None
+        text = (opened.imagej_metadata or {}).get("Info")
+        return str(text) if text else None
+
+    return _of_file(file, text_of)
+
+
+def read_stack(file: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Give the voxels of a stack that `write_stack` has written, axes (x, y, z) or (x, y, z, c).
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, or its voxels are of another shape.
+    MissingExtraError
+        If tifffile is not installed.
+    """
+    x, y, z = shape
+
+    def block_of(opened: Any) -> NDArray[Any]:
+        size = opened.filehandle.size
+        ends = [
+            end for page in opened.pages for end in map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
+        ]
+        if max(ends) > size:  # its reader would take what is not there for 0
+            raise ValueError(f"it ends after {size} of {max(ends)} bytes")
+        pages: NDArray[Any] = opened.series[0].asarray()
+        if opened.pages[0].photometric.name == "RGB":
+            return pages.reshape(z, y, x, -1).transpose(2, 1, 0, 3)
+        block = pages.reshape(z, -1, y, x).transpose(3, 2, 0, 1)
+        return block[..., 0] if block.shape[3] == 1 else block
+
+    return _of_file(file, block_of)
+
+
+def labels_beside(path: Path) -> Path:
+    """Give the name of the segmentation's stack beside that of the imagery.
+
+    Examples
+    --------
+    >>> labels_beside(Path("place.ome.tif")).name
+    'place_segmentation.ome.tif'
+    """
+    ending = "".join(path.suffixes[-2:]) if is_ome(path) else path.suffix
+    return path.with_name(f"{path.name.removesuffix(ending)}_segmentation{ending}")
+
+
 def is_ome(path: Path) -> bool:
     """Tell whether a name asks for OME-TIFF."""
     return [suffix.lower() for suffix in path.suffixes[-2:]] in ([".ome", ".tif"], [".ome", ".tiff"])
+
+
+def _of_file(file: Path, ask: Callable[[Any], _Found]) -> _Found:
+    """Ask something of a file; a damaged one makes its reader stumble in many ways."""
+    tifffile = tiff_package()
+    try:
+        with tifffile.TiffFile(file) as opened:
+            return ask(opened)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error, zlib.error) as error:
+        raise FormatError(f"{file.name} is damaged: {error}") from None
+    except tifffile.TiffFileError as error:
+        raise FormatError(f"{file.name} is damaged: {error}") from None
 
 
 def tiff_package() -> Any:
@@ -144,4 +226,5 @@ def _ome(record: Record, text: str, name: str) -> tuple[str, dict[str, Any]]:
     metadata: dict[str, Any] = {"Name": name, "Description": record.describe()}
     for axis, nm in zip("XYZ", record.bounds.resolution, strict=True):
         metadata |= {f"PhysicalSize{axis}": nm / 1e3, f"PhysicalSize{axis}Unit": "µm"}
-    return "ome", {**metadata, "MapAnnotation": {"Namespace": NAMESPACE, "record": text}}
+    metadata["UUID"] = str(uuid5(NAMESPACE_OID, text))  # the same stack makes the same file
+    return "ome", {**metadata, "MapAnnotation": {"Namespace": _NAMESPACE, "record": text}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,19 +13,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ArgumentError, MissingDataWarning
 from ..ids import distinct, parse_ids
+from ..painting.annotations import as_legend
 from ..painting.shared import color_table, shades_of
 from ..painting.steady import is_steady
 from ..turning import Axis, turning_sections
 from ..warning import warn_caller
-from .movies import save_movie
+from .movies import check_movie, save_movie
+from .saving import painted_record
+from .turn import Turn
 
 if TYPE_CHECKING:
+    from ..reading import Missing
     from ..sectioncutout import SectionCutout
     from ..sections import Sections
+    from ..volumes import IdsWanted
 
-__all__ = ["save_turn"]
-
-_PLACING = ("units", "resolution", "root_ids", "follow")
+__all__ = ["save_turn", "write_turn"]
 
 
 def save_turn(
@@ -65,7 +69,7 @@ def save_turn(
     -------
     pathlib.Path
         The file, which is complete or not there. All of it is seen at one moment, at the scales of the first section,
-        in its contrast.
+        in its contrast. It says how it was made: `remake`, or `imageryclient redo FILE`, makes the whole movie again.
 
     Raises
     ------
@@ -79,43 +83,57 @@ def save_turn(
         If pixels of some sections are no data: once, for all of them.
     """
     where = dict(cutting or {})
-    try:
-        frames = round(seconds * fps)
-    except (TypeError, ValueError, OverflowError):
-        frames = 0
-    if frames < 2:
-        raise ArgumentError(f"a turn of {seconds!r} seconds at {fps!r} pictures a second has no two pictures")
-    style = _steady(painting, where.get("root_ids", "all"))
-    first = client.section(center, size, **where)
-    style = _with_contrast(first.image, style)
-    steps = turning_sections(first.section, axis, degrees, frames)
+    turn = Turn(axis, degrees, seconds, fps, bool(where.get("follow", False)))
+    check_movie(Path(path), fps)
+    wanted = client._wanted(where.get("root_ids", "all"), where.get("timestamp"), turn.follow)
+    first = client.section(center, size, **where | {"timestamp": wanted.moment})
+    return write_turn(client, first, wanted, turn, path, painting, where.get("missing"))
+
+
+def write_turn(
+    client: Sections,
+    first: SectionCutout,
+    wanted: IdsWanted,
+    turn: Turn,
+    path: str | PathLike[str],
+    painting: Mapping[str, Any],
+    missing: Missing | None = None,
+) -> Path:
+    """Write the movie of a section that was cut out and now turns; `wanted` is what was asked for of its ids.
+
+    Raises and warns as `save_turn`.
+    """
+    known = "all" if turn.follow else wanted.root_ids  # the ids in all pictures, as far as they are known
+    style = _with_legend(_with_contrast(first.image, _steady(painting, known)), known)
+    steps = turning_sections(first.section, turn.axis, turn.degrees, turn.frames)
     next(steps)  # the first is there
-    again = {name: where[name] for name in _PLACING if name in where} | {
-        "nm_per_pixel": first.nm_per_pixel,
-        "panel": first.section.panel,
-        "image_mip": first.mips.get("imagery"),
-        "segmentation_mip": first.mips.get("segmentation"),
-        "timestamp": first.timestamp or where.get("timestamp"),
-    }
-    strict = client._policy_of(where.get("missing")).missing
-    again["missing"] = "raise" if strict == "raise" else "fill"
+    strict = client._policy_of(missing).missing
     covered: list[dict[str, float]] = []
 
     def sections() -> Iterator[SectionCutout]:
         yield first
         for step in steps:
-            cut = client.section(center, size, orientation=step.orientation, **again)
+            cut = client._section(
+                step,
+                first.resolution,
+                first.mips,
+                wanted,
+                "raise" if strict == "raise" else "fill",
+                first.placements or None,
+            )
             covered.append({name: coverage.fraction for name, coverage in cut.coverage.items()})
             yield cut
 
     named = {name: style[name] for name in ("palette",) if name in style}
-    record = first.record(**painting | named, axis=axis, degrees=degrees, seconds=seconds, fps=fps)
-    file = save_movie((cut.overlay(**style) for cut in sections()), path, fps, record=record)
+    asked = wanted.root_ids
+    ids = tuple(asked.tolist()) if isinstance(asked, np.ndarray) else asked
+    record = replace(painted_record(first, {**painting, **named}), turn=turn, root_ids=ids)
+    file = save_movie((cut.overlay(**style) for cut in sections()), path, turn.fps, record=record)
     partly = [one for one in covered if min(one.values()) < 1]
     if partly and strict == "warn":
         worst = {name: min(one[name] for one in partly) for name in partly[0]}
         shares = " and ".join(f"{100 * share:.3g} % of {name}" for name, share in worst.items())
-        fact = f"{len(partly)} of the {frames} pictures of {file.name} show places without data"
+        fact = f"{len(partly)} of the {turn.frames} pictures of {file.name} show places without data"
         warn_caller(MissingDataWarning(f"{fact}, at the least {shares} is covered; they are 0 there"))
     return file
 
@@ -147,3 +165,17 @@ def _with_contrast(image: NDArray[Any] | None, options: Mapping[str, Any]) -> di
     return {name: value for name, value in options.items() if name != "percentiles"} | {
         "display_range": (shades.low, white)
     }
+
+
+def _with_legend(options: dict[str, Any], root_ids: Any) -> dict[str, Any]:
+    """Give options with which a legend tells the same beside every picture, as these have one size."""
+    legend = as_legend(options.get("legend"))
+    if legend is None or any(isinstance(key, str) for key in legend.texts or ()):
+        return options
+    if legend.texts is None and not isinstance(root_ids, np.ndarray):
+        raise ArgumentError(
+            "a legend is the same beside all pictures of a turn, in which ids come and go: name them, as in "
+            "legend=[ID, …], or pass root_ids="
+        )
+    named = list(legend.texts or distinct(parse_ids(root_ids)).tolist())
+    return {**options, "legend_ids": named}

@@ -3,6 +3,7 @@
 - `links`: a link taken apart, and made.
 - `views`: what a viewer shows.
 - `states`: the JSON state of a viewer, of today and of older ones, read as a view.
+- `fields`, `transforms`, `shading`: its parts: what a value must be, where sources lie, how imagery is shown.
 - `looks`: the options of a picture as a viewer has them.
 - `sources`: source strings as a viewer takes them.
 - `showing`: the layers with which a viewer shows a cutout.

@@ -1,22 +1,27 @@
 """Neuroglancer links: where the viewer is, and the state it shows, inline or stored on a server.
 
 Four forms are in use: `SITE/#!{…}` with the state itself, percent-encoded or raw; `SITE/#!URL` and
-`SITE/?json_url=URL` with the address of a state; and a state or its address alone.
+`SITE/?json_url=URL` with the address of a state; and a state or its address alone. The oldest links write the state in
+another way: ' for the quotes of JSON and _ for its commas.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote
 
 from ..errors import ArgumentError
 
-__all__ = ["DEFAULT_SITE", "Link", "make_link", "parse_link"]
+__all__ = ["DEFAULT_SITE", "SITES", "Link", "make_link", "parse_link"]
 
 DEFAULT_SITE = "https://neuroglancer-demo.appspot.com"
+SITES = {"google": DEFAULT_SITE, "spelunker": "https://spelunker.cave-explorer.org"}
+_TIMES = 3  # that a link may have been encoded, by mail programs and the like
+_STRING = re.compile(r"""'((?:[^'\\]|\\.)*)'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _ADDRESSES = ("http://", "https://", "middleauth+https://", "middleauth+http://", "gs://", "s3://")
 
 
@@ -69,7 +74,11 @@ def parse_link(link: str | Mapping[str, Any]) -> Link:
     before, mark, fragment = text.partition("#!")
     site = before.split("?")[0].rstrip("/")
     if mark:
-        content = fragment if fragment.startswith("{") else unquote(fragment).strip()
+        content = fragment.removeprefix("+").strip()  # + adds to what a viewer shows
+        for _ in range(_TIMES):
+            if content.startswith(("{", *_ADDRESSES)):
+                break
+            content = unquote(content).strip()
         if content.startswith("{"):
             return Link(site, state=_state(content))
         if content.startswith(_ADDRESSES):
@@ -77,7 +86,7 @@ def parse_link(link: str | Mapping[str, Any]) -> Link:
         raise ArgumentError(
             f"this link holds no state after #!, but {content[:60]!r}; copy it anew from the viewer's address bar"
         )
-    address = parse_qs(urlsplit(text).query).get("json_url", [""])[0]
+    address = parse_qs(text.partition("?")[2].partition("#")[0]).get("json_url", [""])[0]
     if address:
         return Link(site, state_url=address)
     if text.startswith(_ADDRESSES) and ("nglstate" in text or text.split("?")[0].endswith(".json")):
@@ -90,29 +99,59 @@ def parse_link(link: str | Mapping[str, Any]) -> Link:
 def make_link(state: Mapping[str, Any], site: str = DEFAULT_SITE) -> str:
     """Make the link that opens a state in a viewer.
 
+    Parameters
+    ----------
+    state : mapping
+        As JSON has it.
+    site : str
+        Address of a viewer, or "google" or "spelunker".
+
+    Raises
+    ------
+    ArgumentError
+        If the site is no address and none of these.
+
     Examples
     --------
     >>> parse_link(make_link({"layout": "xy"})).state
     {'layout': 'xy'}
     """
+    address = SITES.get(site, site).partition("#")[0]
+    if not address.startswith(("http://", "https://")):
+        names = " or ".join(map(repr, SITES))
+        raise ArgumentError(f"site must be the address of a Neuroglancer, https://…, or {names}; got {site!r}")
     text = json.dumps(state, separators=(",", ":"), ensure_ascii=False)
-    return f"{site.rstrip('/')}/#!{quote(text, safe='~:/@$&=+?,')}"
+    return f"{address.rstrip('/')}/#!{quote(text, safe='~:/@$&=+?,')}"
 
 
 def _state(text: str) -> Mapping[str, Any]:
-    """Read JSON, percent-encoded or not; a raw state may hold percent signs of its own."""
+    """Read JSON, percent-encoded or not, as raw states may hold percent signs of their own; or as the oldest links."""
     found: Any = None
-    for candidate in (text, unquote(text)):
+    trouble = ""
+    for candidate in (text, unquote(text), unquote(unquote(text)), _plain(text), _plain(unquote(text))):
         try:
             found = json.loads(candidate)
             break
-        except ValueError as error:
-            trouble = str(error)
+        except (ValueError, RecursionError) as error:
+            trouble = trouble or str(error)
     else:
         raise ArgumentError(f"the state in this link is not JSON ({trouble}); the link may have been cut off")
     if not isinstance(found, dict):
         raise ArgumentError(f"the state in this link must be a JSON object; it is {_shortened(text)!r}")
     return found
+
+
+def _plain(text: str) -> str:
+    """Give as JSON what the oldest links hold, where ' stands for the quotes and _ or & for the commas."""
+    parts, at = [], 0
+    for string in _STRING.finditer(text):
+        parts.append(re.sub("[_&]", ",", text[at : string.start()]))
+        inner = string[1]
+        if inner is not None:
+            inner = re.sub(r"\\.|\"", lambda c: {"\\'": "'", '"': '\\"'}.get(c[0], c[0]), inner)
+        parts.append(string[0] if inner is None else f'"{inner}"')
+        at = string.end()
+    return "".join([*parts, re.sub("[_&]", ",", text[at:])])
 
 
 def _shortened(text: str) -> str:

@@ -13,7 +13,8 @@ from ..errors import ImageryError, MissingExtraError
 from ..section import Section
 from ..sectioncutout import SectionCutout
 from .looks import look_of
-from .showing import layer_view
+from .placement import Placement
+from .showing import layer_view, selected
 from .sources import viewer_source
 from .views import LayerView
 
@@ -65,9 +66,9 @@ def open_viewer(
     given = cut._painting(painting)
     view = replace(cut, sources=_reachable(cut.sources))._view(given, resolution, root_ids)
     ids = [] if cut.segmentation is None else cut.masks.ids.tolist()
-    look = look_of(given, ids, cut.image)
+    look = look_of(given, ids, cut.image, len(cut.shape))
     volumes = {name: _volume(neuroglancer, cut, name, array) for name, array in _arrays(cut).items()}
-    shown = ids if root_ids is None else root_ids
+    shown = selected(ids, root_ids, look)
     layers = [_local(layer_view(name, (name,), shown, None, look), cut) for name in volumes]
     state = neuroglancer.ViewerState(replace(view, layers=(*view.layers, *layers)).to_state())
     for name, volume in volumes.items():
@@ -110,8 +111,8 @@ def _arrays(cut: Cutout | SectionCutout) -> dict[str, NDArray[Any]]:
 
 def _local(layer: LayerView, cut: Cutout | SectionCutout) -> LayerView:
     """Give the layer of voxels that come from this process; imagery hides what lies under it."""
-    transform = _transform(cut.section) if isinstance(cut, SectionCutout) else None
-    return replace(layer, name=layer.name + _ENDING, opacity=1.0, transform=transform)
+    placed = (Placement(None, _transform(cut.section)),) if isinstance(cut, SectionCutout) else ()
+    return replace(layer, name=layer.name + _ENDING, opacity=1.0, placements=placed)
 
 
 def _transform(section: Section) -> NDArray[np.float64]:

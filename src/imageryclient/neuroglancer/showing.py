@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from ..ids import parse_ids
 from .looks import Look
 from .placement import Placement
 from .sources import viewer_source
 from .views import LayerView
 
-__all__ = ["layer_view", "layer_views"]
+__all__ = ["layer_view", "layer_views", "selected"]
 
 
 def layer_views(
@@ -65,10 +67,11 @@ def layer_view(
     placement: Placement | None = None,
 ) -> LayerView:
     """Give one of the layers, "imagery" or "segmentation", of sources as a viewer takes them; see `layer_views`."""
-    look, place = look or Look(), placement or Placement()
-    moved: dict[str, Any] = {"voxel_size": place.voxel_size, "transform": place.transform}
+    look = look or Look()
+    moved: dict[str, Any] = {} if placement is None else {"placements": (placement,)}
     if name == "imagery":
-        return LayerView(name, "image", sources, contrast=look.contrast, gamma=look.gamma, **moved)
+        shown: dict[str, Any] = {"contrast": look.contrast, "relative": look.relative, "gamma": look.gamma}
+        return LayerView(name, "image", sources, rgb=look.rgb, **shown, **moved)
     return LayerView(
         name,
         "segmentation",
@@ -78,6 +81,24 @@ def layer_view(
         default_color=look.default_color,
         color_seed=look.color_seed,
         selected_alpha=look.alpha,
+        unselected_alpha=look.faint,
         timestamp=None if timestamp is None else timestamp.timestamp(),
         **moved,
     )
+
+
+def selected(ids: Any, root_ids: Any = None, look: Look | None = None) -> Any:
+    """Give the segments that a viewer is to select.
+
+    Parameters
+    ----------
+    ids : sequence of int
+        The ids in the picture.
+    root_ids : sequence of int, optional
+        Those that the caller asks for; by default all of them.
+    look : Look, optional
+        Where it shows some ids fainter than others, the others are selected unless the caller names some.
+    """
+    if look is not None and look.chosen is not None and (root_ids is None or np.size(root_ids) == 0):
+        return look.chosen
+    return ids if root_ids is None else root_ids

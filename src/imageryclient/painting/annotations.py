@@ -20,12 +20,12 @@ from ..section import Section
 from .color import rgb_bytes, rgba_bytes
 from .draw import Rectangle, bounding_box, draw, moved
 from .labels import Labels, place_labels
-from .legend import BESIDE, Entry, Legend, LegendBlock, legend_block
-from .marks import Mark, Points, mark_from_dict
+from .legend import BESIDE, Entry, Legend, LegendBlock, LegendPlace, Swatch, legend_block
+from .marks import Lines, Mark, Points, mark_from_dict
 from .primitives import Group, Ink, Path, Primitive, Words
 from .scalebar import bar_group, legible_on
 
-__all__ = ["Annotated", "Annotations", "annotate", "annotation_from_dict", "annotation_groups"]
+__all__ = ["Annotated", "Annotations", "annotate", "annotation_from_dict", "annotation_groups", "as_legend", "by_size"]
 
 _DARK = 110  # mean of a background's channels, below which letters on it are white
 
@@ -41,9 +41,9 @@ class Annotations:
     labels : bool, sequence of int, mapping of int to str, or Labels
         Whether to write ids into segments: into all, just these, or with a text for each. Those named one by one that
         do not fit stand beside their segments.
-    legend : bool, sequence of int, mapping, or Legend
+    legend : bool, str, sequence of int, mapping, or Legend
         Whether to tell what colours stand for: the ids, with the texts of `labels` where they have some; just these;
-        ids with a text for each; or texts with a colour for each.
+        ids with a text for each; or texts with a colour for each. Or the place of a legend, such as "upper left".
     scale_bar : bool or float
         Whether to draw a scale bar, of a round length that fits or of so many nm.
     background : colour or None
@@ -58,7 +58,8 @@ class Annotations:
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
-        return bool(len(self.marks)) or any(part is not False for part in (self.labels, self.legend, self.scale_bar))
+        asked = any(not _is_no(part) for part in (self.labels, self.legend, self.scale_bar))
+        return asked or bool(len(self.marks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ def annotate(
     segmentation: NDArray[Any] | None = None,
     colors: Mapping[int, Any] | None = None,
     zoom: float = 1.0,
+    legend_ids: Sequence[int] | None = None,
 ) -> Image.Image:
     """Draw annotations on a picture.
 
@@ -125,6 +127,9 @@ def annotate(
         The colour that each id is painted in, for the legend.
     zoom : float
         Pixels of the picture for each of the segmentation.
+    legend_ids : sequence of int, optional
+        The ids that a legend may tell, in its order, whether they are in this picture or in others that it goes with;
+        by default those of the segmentation, the largest first.
 
     Returns
     -------
@@ -140,8 +145,15 @@ def annotate(
     if picture.size != section.size:
         raise ArgumentError(f"the picture is {picture.size} pixels; the section {section.size}")
     made = annotation_groups(
-        section, depth, what, segmentation=segmentation, colors=colors, zoom=zoom, picture=picture
-    )  # fmt: skip
+        section,
+        depth,
+        what,
+        segmentation=segmentation,
+        colors=colors,
+        zoom=zoom,
+        picture=picture,
+        legend_ids=legend_ids,
+    )
     return made.drawn_on(picture)
 
 
@@ -154,12 +166,13 @@ def annotation_groups(
     colors: Mapping[int, Any] | None = None,
     zoom: float = 1.0,
     picture: Image.Image | None = None,
+    legend_ids: Sequence[int] | None = None,
 ) -> Annotated:
     """Make annotations, for whatever draws them.
 
     Parameters
     ----------
-    section, depth, what, segmentation, colors, zoom
+    section, depth, what, segmentation, colors, zoom, legend_ids
         As for `annotate`.
     picture : PIL.Image.Image, optional
         What lies below them, from which the colour of the scale bar follows; without one it is black.
@@ -177,18 +190,19 @@ def annotation_groups(
     groups = [group for mark in what.marks for group in mark.groups(section, depth) if group.primitives]
     taken = [_box_of(part) for group in groups for part in group.primitives if isinstance(part, Words)]
     above: list[Group] = []
-    if what.scale_bar is not False:
+    if not _is_no(what.scale_bar):
         bar = _bar(section, what.scale_bar, picture)
         above.append(bar)
         left, top, right, bottom = _box_of(*bar.primitives)
         air = 0.03 * min(section.size)
         taken.append((left - air, top - air, right + air, bottom + air))
-    labels, legend = _as_labels(what.labels), _as_legend(what.legend)
+    labels, legend = _as_labels(what.labels), as_legend(what.legend)
     background = None if what.background is None else rgba_bytes(what.background)
     margins, beside = (0, 0, 0, 0), list[Group]()
     if legend is not None:
         light = background is None or legend.place not in BESIDE or sum(background[:3]) >= 3 * _DARK
-        entries = _entries(legend, labels, what.marks, segmentation, colors)
+        ids = by_size(segmentation) if legend_ids is None else list(legend_ids)
+        entries = _entries(legend, labels, what.marks, ids, colors)
         if entries:
             block = legend_block(entries, section.size, legend, Ink((0, 0, 0) if light else (255, 255, 255)))
             margins, x, y = _placed(block, legend, section.size, above)
@@ -233,39 +247,49 @@ def annotation_from_dict(document: Mapping[str, Any]) -> Mark | Labels | Legend:
 
 
 def _as_labels(value: Any) -> Labels | None:
-    if isinstance(value, Labels) or value is False or value is None:
+    if isinstance(value, Labels) or _is_no(value):
         return value or None
-    return Labels() if value is True else Labels(value)
+    return Labels() if _is_yes(value) else Labels(value)
 
 
-def _as_legend(value: Any) -> Legend | None:
-    if isinstance(value, Legend) or value is False or value is None:
+def as_legend(value: Any) -> Legend | None:
+    """Read an argument `legend`; None where there is to be none."""
+    if isinstance(value, Legend) or _is_no(value):
         return value or None
-    return Legend() if value is True else Legend(value)
+    if isinstance(value, str):
+        return Legend(place=cast("LegendPlace", value))
+    return Legend() if _is_yes(value) else Legend(value)
+
+
+def _is_no(value: Any) -> bool:
+    return value is None or (isinstance(value, (bool, np.bool_)) and not value)
+
+
+def _is_yes(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_)) and bool(value)
 
 
 def _entries(
     legend: Legend,
     labels: Labels | None,
     marks: Sequence[Mark],
-    segmentation: NDArray[Any] | None,
+    ids: Sequence[int] | None,
     colors: Mapping[int, Any] | None,
 ) -> list[Entry]:
-    """Give what a legend tells, each line once."""
+    """Give what a legend of these ids tells, each line once; None for any ids that it names."""
     texts = legend.texts
     if texts is not None and any(isinstance(key, str) for key in texts):
         return [Entry(str(text), ink) for text, ink in _inks(texts).items()]
     found: list[Entry] = []
     if texts is None:
-        found += [
-            Entry(mark.name, Ink(tuple(mark.color[0].tolist())), round=True)
-            for mark in marks
-            if isinstance(mark, Points) and mark.name != "points" and len(mark.color) == 1
-        ]
+        for mark in marks:
+            if isinstance(mark, (Points, Lines)) and mark.name not in ("points", "lines") and len(mark.color) == 1:
+                swatch: Swatch = "line" if isinstance(mark, Lines) else "disc" if mark.filled else "ring"
+                found.append(Entry(mark.name, Ink(tuple(mark.color[0].tolist())), swatch))
         known = {} if labels is None or labels.texts is None else labels.texts
-        texts = {number: known.get(number) for number in _by_size(segmentation)}
-    elif segmentation is not None:
-        there = set(_by_size(segmentation))
+        texts = {number: known.get(number) for number in ids or ()}
+    elif ids is not None:
+        there = set(ids)
         texts = {number: text for number, text in texts.items() if number in there}
     if colors is None and texts:
         raise ArgumentError("a legend of ids needs the colours that they are painted in")
@@ -281,10 +305,16 @@ def _inks(colors: Mapping[Any, Any]) -> dict[Any, Ink]:
     return {key: Ink(tuple(rgb)) for key, rgb in zip(colors, rgb_bytes(list(colors.values())).tolist(), strict=True)}
 
 
-def _by_size(segmentation: NDArray[Any] | None) -> list[int]:
-    """Give the ids of a segmentation, the largest first."""
+def by_size(segmentation: NDArray[Any] | None) -> list[int] | None:
+    """Give the ids of a segmentation, the largest first; None without one.
+
+    Examples
+    --------
+    >>> by_size(np.array([[7, 7], [0, 9]]))
+    [7, 9]
+    """
     if segmentation is None:
-        return []
+        return None
     ids, labels = compact_labels(np.asarray(segmentation), include_null=False)
     counts = extents(labels, len(ids)).counts[1:]
     return cast(list[int], ids[np.lexsort((ids, -counts))].tolist())
@@ -297,7 +327,9 @@ def _box_of(*parts: Primitive) -> Rectangle:
 
 
 def _bar(section: Section, length: bool | float, picture: Image.Image | None) -> Group:
-    nm = None if length is True else float(length)
+    if not (_is_yes(length) or isinstance(length, (int, float, np.number))):
+        raise ArgumentError(f"scale_bar is True, or a length in nm, such as 500; got {length!r:.80}")
+    nm = None if _is_yes(length) else float(length)
     if picture is None:
         return bar_group(section.size, section.nm_per_pixel, nm, color=(0, 0, 0))
     ink = legible_on(picture, bar_group(section.size, section.nm_per_pixel, nm))

@@ -44,6 +44,7 @@ _COLLECTION = {
 }
 _WHOLE = 1 + 1e-6  # numbers above run from 0 to 255
 _FLOATS = {float, np.float64}
+_NOTHING = ("transparent", "none")
 # one letter as matplotlib has it, which is not always the colour of that name
 _LETTERS = {
     "r": (1.0, 0.0, 0.0),
@@ -211,7 +212,7 @@ def rgba_bytes(color: Any) -> tuple[int, int, int, int]:
     ----------
     color : str or sequence
         A name, a hex string, or three or four numbers: integers from 0 to 255, or floats, which run from 0 to 1
-        unless one is larger. Opaque unless it says otherwise.
+        unless one is larger. Opaque unless it says otherwise; "transparent" or "none" is nothing at all.
 
     Examples
     --------
@@ -219,6 +220,8 @@ def rgba_bytes(color: Any) -> tuple[int, int, int, int]:
     ((10, 20, 30, 255), (255, 0, 0, 128), (127, 127, 255, 127))
     """
     if isinstance(color, str):
+        if color.lower() in _NOTHING:
+            return (255, 255, 255, 0)
         values = [int(255 * c) for c in _named(color)]
     else:
         numbers = np.asarray(color)
@@ -280,6 +283,10 @@ def _palette(count: int, palette: Any, h: float, l: float, s: float) -> NDArray[
     if palette is None:
         palette = "tab10"
     if not isinstance(palette, str):
+        if isinstance(palette, Mapping) or not isinstance(palette, Iterable):
+            hint = "; colors={id: colour} gives colours by id" if isinstance(palette, Mapping) else ""
+            raise ArgumentError(f"a palette is a name, or a sequence of colours; got {palette!r:.80}{hint}")
+        palette = list(palette)
         triples = _triples(palette)
         chosen = np.array([_fractions(color) for color in palette]) if triples is None else _rows(triples)
         if not len(chosen):
@@ -367,7 +374,9 @@ def _no_palette(name: str) -> ArgumentError:
     import cmap
 
     known = {key.split(":")[-1].lower(): key.split(":")[-1] for key in cmap.Colormap.catalog()}
-    known |= {key: key for key in ("husl", "hls", *_CYCLES)}
+    known |= {key: key for key in ("husl", "hls", "steady", "neuroglancer", *_CYCLES)}
     close = difflib.get_close_matches(name.lower().removesuffix("_r"), list(known), 4)
-    hint = f"near it: {', '.join(known[key] for key in close)}" if close else "'husl', 'tab10' or 'viridis' are"
+    hint = (
+        f"near it: {', '.join(known[key] for key in close)}" if close else "'husl', 'steady', 'tab10' or 'viridis' are"
+    )
     return ArgumentError(f"there is no palette {name!r}; {hint}")

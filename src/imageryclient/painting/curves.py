@@ -7,19 +7,20 @@ the grid become that line again: the middles of their steps lie on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .contours import Contours, followers
 
-__all__ = ["UNITS", "Curves"]
+__all__ = ["UNITS", "Curves", "voxel_middles"]
 
 UNITS = 8  # all coordinates are whole multiples of 1 / UNITS
 _STEP = 0.5  # a corner beside so short a half of a run is a step of a staircase
 _BLUNT = 0.75  # how far from other corners they are cut: they come 0.53 voxels from the curve
-_LONG = 8.0  # how far at most a step leans
+_LONG = 8.0  # how far at most a step leans: beside a knot the curve then comes 0.64 voxels from the edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,40 @@ class Curves:
     stop: NDArray[np.float64]
     straight: NDArray[np.bool_]
     beyond: NDArray[np.int32]
+
+    @classmethod
+    def around(
+        cls,
+        labels: NDArray[np.integer[Any]],
+        smooth: bool,
+        stretch: tuple[float, float] = (1.0, 1.0),
+        include_null: bool = False,
+    ) -> Curves:
+        """Trace a section, exactly or smoothly, in its pixels.
+
+        Parameters
+        ----------
+        labels : numpy.ndarray of int
+            Axes (y, x); see `Contours.of`, also for `include_null`.
+        smooth : bool
+            Whether to smooth.
+        stretch : tuple of float, optional
+            How many pixels a voxel is wide and high, where voxels are no squares: then they are smoothed, and the
+            curves stretched, lest these follow the steps that long voxels make of pixels.
+
+        Examples
+        --------
+        >>> slope = np.repeat(np.tri(3, dtype=np.uint8), 30, axis=0)  # voxels thirty times as high as wide
+        >>> [len(Curves.around(slope, True, by).start) for by in ((1, 1), (1, 30))]  # a slope is one straight line
+        [9, 7]
+        """
+        if not smooth:
+            return cls.exact(Contours.of(labels, include_null))
+        if tuple(stretch) == (1.0, 1.0):
+            return cls.smooth(Contours.of(labels, include_null))
+        rows, columns = (voxel_middles(pixels, by) for pixels, by in zip(labels.shape, stretch[::-1], strict=True))
+        found = cls.smooth(Contours.of(labels.take(rows, axis=0).take(columns, axis=1), include_null))
+        return found.stretched(stretch, (labels.shape[1], labels.shape[0]))
 
     @classmethod
     def exact(cls, contours: Contours) -> Curves:
@@ -101,12 +136,36 @@ class Curves:
             self.beyond[heads],
         )  # fmt: skip
 
+    def stretched(self, by: tuple[float, float], size: tuple[int, int], origin: tuple[int, int] = (0, 0)) -> Curves:
+        """Give curves of voxels, counted from one of them, in pixels of a section of some width and height."""
+        ends = [len(voxel_middles(pixels, along)) for pixels, along in zip(size, by, strict=True)]
+
+        def placed(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            points = points + np.array(origin)
+            inside = np.minimum(np.rint(points * np.array(by) * UNITS) / UNITS, size)
+            return np.where(points == ends, size, inside)  # the last voxels may be cut off, or go on, by half a pixel
+
+        return replace(self, start=placed(self.start), control=placed(self.control), stop=placed(self.stop))
+
     def areas(self) -> NDArray[np.float64]:
         """Give the area within the paths of each label from 0, in voxels."""
         # of the polygon, and two thirds of the triangle between each chord and its control point
         bent = _cross(self.control - self.start, self.stop - self.control) / 3
         pieces = _cross(self.start, self.stop) / 2 + np.where(self.straight, 0, bent)
         return np.bincount(np.repeat(self.labels, np.diff(self.offsets)), weights=pieces).astype(np.float64)
+
+
+def voxel_middles(pixels: int, stretch: float) -> NDArray[np.intp]:
+    """Give for each voxel along a side of a section the pixel at its middle; a voxel is at least one pixel long.
+
+    Examples
+    --------
+    >>> voxel_middles(11, 2.75).tolist(), voxel_middles(3, 1.0).tolist()
+    ([1, 4, 6, 9], [0, 1, 2])
+    """
+    voxels = max(1, round(pixels / stretch))
+    middles: NDArray[np.intp] = np.minimum((np.arange(voxels) + 0.5) * stretch, pixels - 1).astype(np.intp)
+    return middles
 
 
 @dataclass(frozen=True, slots=True)

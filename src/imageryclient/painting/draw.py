@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .lettering import CAPITALS, HALO, letters, text_width
+from .lettering import BOLD, CAPITALS, HALO, letters, text_width
 from .picture import as_rgba
 from .primitives import Disc, Group, Ink, Path, Primitive, Words
 from .raster import Area, Cover, capsule, covers, ring
@@ -95,12 +95,21 @@ class _Layer:
 def _layers(primitives: Iterable[Primitive]) -> Iterator[_Layer | Words]:
     for primitive in primitives:
         if isinstance(primitive, Words):
-            yield primitive
+            yield from _struck(primitive)
             continue
         if primitive.fill is not None:
             yield _Layer(primitive.fill, _filled(primitive))
         if primitive.line is not None and primitive.width > 0:
             yield _Layer(primitive.line, _stroked(primitive))
+
+
+def _struck(words: Words) -> list[Words]:
+    """Strike bold letters three times, each a little to the right, and their rims below all of them."""
+    if not words.bold:
+        return [words]
+    steps = [replace(words, x=words.x + step * words.size, bold=False) for step in (0.0, BOLD / 2, BOLD)]
+    rims = [] if words.halo is None else [replace(step, ink=words.halo) for step in steps]
+    return [*rims, *(replace(step, halo=None) for step in steps)]
 
 
 def _written(words: Words, width: int, height: int) -> Iterator[tuple[Ink, Cover]]:
@@ -188,7 +197,7 @@ def _box(primitive: Primitive) -> Rectangle:
     if isinstance(primitive, Words):
         left, half = _left(primitive), CAPITALS * primitive.size / 2
         rim = max(1.0, HALO * primitive.size) if primitive.halo is not None else 0.0
-        right = left + text_width(primitive.text, primitive.size)
+        right = left + text_width(primitive.text, primitive.size) + primitive.bold * BOLD * primitive.size
         return left - rim, primitive.y - half - rim, right + rim, primitive.y + half + rim
     half = 0.0 if primitive.line is None and primitive.fill is not None else primitive.width / 2
     if isinstance(primitive, Disc):

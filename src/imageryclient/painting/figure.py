@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -13,15 +13,14 @@ from PIL import Image
 from ..errors import ArgumentError
 from .color import rgba_bytes
 from .draw import draw
-from .lettering import text_width
+from .lettering import BOLD, text_width
 from .panels import Align, Direction, Panels, Spot, panel_letters
 from .picture import as_rgba
 from .primitives import Group, Ink, Words
 
-__all__ = ["stack_images", "title_size"]
+__all__ = ["Arranged", "arranged", "ground_of", "stack_images", "title_size"]
 
 _SHARE = 0.05  # of a panel's shorter side, for its title
-_BOLD = 0.08  # of the size of titles, by which the strokes of letters are wider
 _SMALLEST = 12  # pixels of a title, unless it is asked to be smaller
 
 
@@ -41,27 +40,80 @@ class _Lettering:
     def heading(self, spot: Spot, letter: str, title: str) -> list[Words]:
         """Give the words of a heading on its place."""
         middle = spot.top + 0.7 * self.size
-        bold = self._bold(spot.left, middle, letter, self.ink)
-        return [*bold, Words(spot.left + self._title_at(letter), middle, title, self.size, self.ink, "left")]
+        first = Words(spot.left, middle, letter, self._bigger, self.ink, "left", bold=True)
+        return [first, Words(spot.left + self._title_at(letter), middle, title, self.size, self.ink, "left")]
 
     def corner(self, spot: Spot, letter: str) -> list[Words]:
         """Give the words of a letter within a picture, in white with a black rim."""
         white, black = Ink((255, 255, 255)), Ink((0, 0, 0))
-        at = (spot.left + 0.5 * self.size, spot.top + self.size)
-        rim = [replace(words, ink=black, halo=black) for words in self._bold(*at, letter, black)]
-        return [*rim, *self._bold(*at, letter, white)]
+        x, y = spot.left + 0.5 * self.size, spot.top + self.size
+        return [Words(x, y, letter, self._bigger, white, "left", halo=black, bold=True)]
 
     @property
     def _bigger(self) -> float:
         return 1.25 * self.size
 
     def _title_at(self, letter: str) -> float:
-        return text_width(letter, self._bigger) + (_BOLD + 0.5) * self.size if letter else 0.0
+        return text_width(letter, self._bigger) + BOLD * self._bigger + 0.5 * self.size if letter else 0.0
 
-    def _bold(self, x: float, y: float, letter: str, ink: Ink) -> list[Words]:
-        """Strike a letter three times, each a little to the right: the font has no bold."""
-        steps = (0.0, _BOLD / 2, _BOLD)
-        return [Words(x + step * self.size, y, letter, self._bigger, ink, "left") for step in steps if letter]
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """Where panels lie, what is written beside or on them, and what lies between them, (r, g, b, a) from 0 to 255."""
+
+    panels: Panels
+    words: Group
+    ground: tuple[int, int, int, int]
+
+
+def arranged(
+    sizes: Sequence[tuple[int, int] | None],
+    direction: Direction = "horizontal",
+    spacing: int = 10,
+    *,
+    rows: int | None = None,
+    columns: int | None = None,
+    titles: Sequence[str | None] | None = None,
+    letters: bool | str | Sequence[str] = False,
+    letters_inside: bool = False,
+    font_size: float | None = None,
+    color: Any = None,
+    background: Any = None,
+    align: Align = "upper left",
+) -> Arranged:
+    """Lay out panels of these widths and heights in pixels, None for an empty place; arguments as of `stack_images`.
+
+    Examples
+    --------
+    >>> both = arranged([(30, 20), (40, 10)], letters=True)
+    >>> both.panels.size, both.words.primitives[0].text
+    ((80, 38), 'A')
+    """
+    given = [size for size in sizes if size is not None]
+    if not given:
+        raise ArgumentError("stack_images needs at least one image; got none")
+    size = title_size(given) if font_size is None else font_size
+    if not size > 0:
+        raise ArgumentError(f"font_size must be a positive number of pixels; got {font_size!r}")
+    ground = (255, 255, 255, 255) if background is None else ground_of(background)
+    red, green, blue, alpha = rgba_bytes(color) if color is not None else _legible(ground)
+    words = _words(sizes, titles, letters)
+    lettering = _Lettering(size, Ink((red, green, blue), alpha / 255))
+    above = [("" if letters_inside else letter, title) for letter, title in words]
+    panels = Panels.arranged(
+        [one or (0, 0) for one in sizes],
+        rows,
+        columns,
+        direction=direction,
+        spacing=spacing,
+        align=align,
+        headings=[lettering.extent(*pair) for pair in above],
+    )
+    written = [lettering.heading(head, *pair) for pair, head in zip(above, panels.heads, strict=True)]
+    if letters_inside:
+        written += [lettering.corner(spot, letter) for (letter, _), spot in zip(words, panels.spots, strict=True)]
+    shown = tuple(word for one in written for word in one if word.text)
+    return Arranged(panels, Group("letters", shown), ground)
 
 
 def stack_images(
@@ -131,54 +183,45 @@ def stack_images(
     (80, 50)
     """
     parts = [None if image is None else as_rgba(image) for image in images]
-    given = [part for part in parts if part is not None]
-    if not given:
-        raise ArgumentError("stack_images needs at least one image; got none")
-    size = title_size(given) if font_size is None else font_size
-    if not size > 0:
-        raise ArgumentError(f"font_size must be a positive number of pixels; got {font_size!r}")
-    ground = (255, 255, 255, 255) if background is None else _ground(background)
-    red, green, blue, alpha = rgba_bytes(color) if color is not None else _legible(ground)
-    words = _words(parts, titles, letters)
-    lettering = _Lettering(size, Ink((red, green, blue), alpha / 255))
-    above = [("" if letters_inside else letter, title) for letter, title in words]
-    panels = Panels.arranged(
-        [(0, 0) if part is None else part.size for part in parts],
-        rows,
-        columns,
-        direction=direction,
-        spacing=spacing,
+    layout = arranged(
+        [None if part is None else part.size for part in parts],
+        direction,
+        spacing,
+        rows=rows,
+        columns=columns,
+        titles=titles,
+        letters=letters,
+        letters_inside=letters_inside,
+        font_size=font_size,
+        color=color,
+        background=background,
         align=align,
-        headings=[lettering.extent(*pair) for pair in above],
     )
-    figure = Image.new("RGBA", panels.size, ground)
-    for part, spot in zip(parts, panels.spots, strict=True):
+    figure = Image.new("RGBA", layout.panels.size, layout.ground)
+    for part, spot in zip(parts, layout.panels.spots, strict=True):
         if part is None:
             continue
         if background is None:
             part.putalpha(255)
         figure.alpha_composite(part, (spot.left, spot.top))
-    written = [lettering.heading(head, *pair) for pair, head in zip(above, panels.heads, strict=True)]
-    if letters_inside:
-        written += [lettering.corner(spot, letter) for (letter, _), spot in zip(words, panels.spots, strict=True)]
-    shown = tuple(word for one in written for word in one if word.text)
-    if shown:
-        figure = draw(figure, [Group("letters", shown)])
-    return figure if ground[3] < 255 else figure.convert("RGB")
+    if layout.words.primitives:
+        figure = draw(figure, [layout.words])
+    return figure if layout.ground[3] < 255 else figure.convert("RGB")
 
 
-def title_size(panels: Sequence[Image.Image]) -> int:
-    """Give the size of titles, in pixels, that suits some panels."""
-    return max(_SMALLEST, round(_SHARE * median(min(panel.size) for panel in panels)))
+def title_size(sizes: Sequence[tuple[int, int]]) -> int:
+    """Give the size of titles, in pixels, that suits panels of these widths and heights."""
+    return max(_SMALLEST, round(_SHARE * median(map(min, sizes))))
 
 
-def _ground(background: Any) -> tuple[int, int, int, int]:
+def ground_of(background: Any) -> tuple[int, int, int, int]:
+    """Read what lies between panels: a colour, or "transparent"."""
     if isinstance(background, str) and background == "transparent":
         return (255, 255, 255, 0)
     return rgba_bytes(background)
 
 
-def _words(parts: Sequence[Any], titles: Any, letters: Any) -> list[tuple[str, str]]:
+def _words(parts: Sequence[tuple[int, int] | None], titles: Any, letters: Any) -> list[tuple[str, str]]:
     """Give letter and title of each panel."""
     named = [""] * len(parts) if titles is None else ["" if title is None else str(title) for title in titles]
     if isinstance(titles, str) or len(named) != len(parts):

@@ -32,6 +32,7 @@ _SHRINK = 0.85
 _FEWEST_DIGITS = 4
 _AIR = 1.15  # height of the room for a text over that of its capitals, with its rim
 _OF_PICTURE, _OF_SEGMENT = 0.024, 0.3  # size of the font over the side of the picture, and of a large segment
+_NAMED = 0.034  # over the side of the picture where names are given
 _FINE = 8  # places are tried at an eighth of a text's height, or at every pixel
 _MOST_LINES = 60  # beyond which they hide more than they tell
 _TURNS = 16
@@ -76,6 +77,9 @@ class Labels(Recorded):
     def __post_init__(self) -> None:
         """Read ids, and check the rest."""
         keep(self, texts=as_texts(self.texts, "labels"))
+        wrong = next((key for key in self.texts or () if isinstance(key, str)), None)
+        if wrong is not None:
+            raise ArgumentError(f"labels must be ids, or a mapping from ids to text; got {wrong!r:.80} for an id")
         for name in ("size", "smallest"):
             if getattr(self, name) is not None:
                 check_positive(**{name: getattr(self, name)})
@@ -92,8 +96,25 @@ class Labels(Recorded):
         return None if self.rim is None else as_ink(self.rim, 0.65)
 
     def sizes(self, picture: float, segment: float) -> list[float]:
-        """Give the sizes to try, largest first, for the sides of a picture and of a segment, were they squares."""
-        first = self.size or max(10.0, min(_OF_PICTURE * picture, _OF_SEGMENT * segment))
+        """Give the sizes of the font to try.
+
+        Parameters
+        ----------
+        picture, segment : float
+            The sides of the picture and of a usual segment in pixels, were they squares.
+
+        Returns
+        -------
+        list of float
+            Pixels, largest first.
+
+        Examples
+        --------
+        >>> [round(size, 1) for size in Labels(size=16.0, smallest=12).sizes(512, 40)]
+        [16.0, 13.6, 12]
+        """
+        share = _NAMED if self.texts and any(self.texts.values()) else _OF_PICTURE
+        first = self.size or max(10.0, min(share * picture, _OF_SEGMENT * segment))
         last = min(first, self.smallest or max(8.0, first / 2))
         steps = math.ceil(math.log(last / first) / math.log(_SHRINK) - 1e-9)
         return [max(last, first * _SHRINK**step) for step in range(steps + 1)]

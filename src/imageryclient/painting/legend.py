@@ -13,8 +13,9 @@ from .lettering import CAPITALS, text_width
 from .placing import Recorded, as_ink, as_texts, check_positive, keep
 from .primitives import Disc, Group, Ink, Path, Primitive, Words
 
-__all__ = ["BESIDE", "Entry", "Legend", "LegendBlock", "LegendPlace", "legend_block"]
+__all__ = ["BESIDE", "Entry", "Legend", "LegendBlock", "LegendPlace", "Swatch", "legend_block"]
 
+Swatch = Literal["square", "disc", "ring", "line"]
 LegendPlace = Literal["right", "left", "below", "upper right", "upper left", "lower right", "lower left"]
 BESIDE = ("right", "left", "below")
 _LINE, _SWATCH, _GAP, _PAD, _COLUMN = 1.5, 0.85, 0.55, 0.9, 1.4  # over the size of the font
@@ -24,11 +25,11 @@ _SMALLEST = 9.0
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a legend: its text, its colour, and whether that is shown as a disc rather than a square."""
+    """One line of a legend: its text, its colour, and as what that is shown."""
 
     text: str
     ink: Ink
-    round: bool = False
+    swatch: Swatch = "square"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,8 +194,12 @@ def _drawn(
 
 def _swatch(entry: Entry, left: float, y: float, side: float) -> Primitive:
     edge = Ink((0, 0, 0), 0.35)
-    if entry.round:
+    if entry.swatch == "disc":
         return Disc(left + side / 2, y, 0.42 * side, entry.ink, edge, 0.75)
+    if entry.swatch == "ring":
+        return Disc(left + side / 2, y, 0.36 * side, None, entry.ink, 0.16 * side)
+    if entry.swatch == "line":
+        return Path(((left + 0.1 * side, y), (left + 0.9 * side, y)), line=entry.ink, width=0.2 * side)
     right, top, bottom = left + side, y - side / 2, y + side / 2
     corners = ((left, top), (right, top), (right, bottom), (left, bottom))
     return Path(corners, closed=True, fill=entry.ink, line=edge, width=0.75)

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+BOLD = 0.064  # of the size of a font, by which the strokes of bold letters are wider
+
 __all__ = ["CAPITALS", "FALLBACKS", "HALO", "Letters", "letters", "text_width"]
 
 CAPITALS = 0.69  # height of capitals over the size of the font

@@ -51,7 +51,7 @@ class Look:
         How many pixels of a picture a voxel is wide: widths, dashes, and the sizes of annotations count such pixels, so
         that a figure of vectors looks as a picture with the same options. Default 1.
     smooth : bool, optional
-        Whether paths are smoothed, within 0.53 pixels of the voxels' edges; else they follow these. Default True.
+        Whether paths are smoothed, within 0.64 pixels of the voxels' edges; else they follow these. Default True.
     magnification : float, optional
         Size on the page over true size. Default 10,000: 1 µm becomes 10 mm.
 
@@ -117,12 +117,13 @@ class Look:
         """How the imagery is shown."""
         return Contrast.checked(self.display_range, self.percentiles, self.gamma)
 
-    def style(self, nm_per_pixel: float) -> Style:
-        """Give how outlines run, in pixels of a section, of any width."""
+    def style(self, nm_per_pixel: float, stretch: tuple[float, float] = (1.0, 1.0)) -> Style:
+        """Give how outlines run, in pixels of a section, of any width; for `stretch` see `Style`."""
         thin = Style.checked(
             self.outline, self.merge_outline, self.overlap,
             self.width if self.width_nm is None else self.width_nm / nm_per_pixel * self.zoom,
             self.side, smooth=True, dash=self.dash, zoom=self.zoom, background=self.background,
+            stretch=stretch,
         )  # fmt: skip
         dash = None if thin.dash is None else Dash(thin.dash.drawn / self.zoom, thin.dash.left_out / self.zoom)
         return replace(thin, smooth=bool(self.smooth), width=thin.width / self.zoom, dash=dash, zoom=1.0)

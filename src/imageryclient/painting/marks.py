@@ -9,7 +9,7 @@ one, or at most `depth` nm before or behind that. With `fade` its opacity falls 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
@@ -52,6 +52,11 @@ class Mark(Protocol):
             The plane, and the pixels of the picture.
         depth : float
             The section's own thickness in nm, half of it before the plane and half behind.
+
+        Returns
+        -------
+        sequence of Group
+            In pixels of the picture; empty groups where nothing is seen.
         """
         ...
 
@@ -148,10 +153,23 @@ class Points(Recorded):
         **options
             As for `Points`.
 
+        Returns
+        -------
+        Points
+            One for each row.
+
         Raises
         ------
         ArgumentError
             If the table has no such column, does not say its resolution, or a value has no colour.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> synapses = pd.DataFrame({"ctr_pt_position": [[1, 2, 3], [4, 5, 6]], "size": [7, 9]})
+        >>> points = Points.of_table(synapses, resolution=(4, 4, 40), by="size", color={7: "red", None: "blue"})
+        >>> points.color.tolist()
+        [[255, 0, 0], [0, 0, 255]]
         """
         points = parse_points(table, column, scaled=resolution is not None)
         if by is not None:
@@ -241,7 +259,28 @@ class Lines(Recorded):
 
     @classmethod
     def of_edges(cls, vertices: ArrayLike, edges: ArrayLike, resolution: Any, **options: Any) -> Lines:
-        """Make lines of a skeleton: its vertices, and the pairs of their numbers that are joined, shape (n, 2).
+        """Make lines of a skeleton.
+
+        Parameters
+        ----------
+        vertices : array_like
+            Places, shape (n, 3).
+        edges : array_like of int
+            Shape (m, 2): the numbers of vertices that are joined, counted from 0.
+        resolution : array_like or "nm"
+            What the numbers of the vertices count.
+        **options
+            As for `Lines`.
+
+        Returns
+        -------
+        Lines
+            One for each edge.
+
+        Raises
+        ------
+        ArgumentError, BoundsError
+            If the edges are no pairs of vertices, or the vertices are no places.
 
         Examples
         --------
@@ -269,7 +308,34 @@ class Lines(Recorded):
         color: Any = "yellow",
         **options: Any,
     ) -> Lines:
-        """Make lines of two positions of a table, as `Points.of_table`."""
+        """Make lines between two positions of a table, as CAVEclient returns them.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame
+            With positions in one column each or three.
+        start, end : str, optional
+            Which positions.
+        resolution, by, color, **options
+            As for `Points.of_table`, and for `Lines`.
+
+        Returns
+        -------
+        Lines
+            One for each row.
+
+        Raises
+        ------
+        ArgumentError
+            As for `Points.of_table`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> synapses = pd.DataFrame({"pre_pt_position": [[1, 2, 3]], "post_pt_position": [[4, 5, 6]]})
+        >>> Lines.of_table(synapses, resolution=(4, 4, 40)).ends.tolist()
+        [[4.0, 5.0, 6.0]]
+        """
         known = resolution is not None
         first, last = parse_points(table, start, scaled=known), parse_points(table, end, scaled=known)
         if by is not None:
@@ -299,9 +365,13 @@ class Lines(Recorded):
         return [Group(self.name, tuple(drawn))]
 
 
-def as_marks(marks: Sequence[Mark] | Mark) -> tuple[Mark, ...]:
-    """Read an argument `marks`: several, or one alone."""
-    return tuple(marks) if isinstance(marks, Sequence) else (marks,)
+def as_marks(marks: Iterable[Mark] | Mark | None) -> tuple[Mark, ...]:
+    """Read an argument `marks`: several, or one alone; raises ArgumentError for what is none."""
+    several = () if marks is None else tuple(marks) if isinstance(marks, Iterable) else (marks,)
+    for mark in several:
+        if not hasattr(mark, "groups"):
+            raise ArgumentError(f"marks are Points, Lines, Text or Arrow, one or several of them; got {mark!r:.80}")
+    return several
 
 
 def mark_from_dict(document: Mapping[str, Any]) -> Mark:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,15 @@ import numpy as np
 from ..errors import ArgumentError
 from ..geometry import Resolution
 from ..section import Section
+from .draw import bounding_box
 from .placing import Recorded, as_colors, as_place, as_units, beyond, check_depth, check_positive, keep, opacity_of
 from .primitives import Anchor, Group, Ink, Path, Primitive, Words
 
 __all__ = ["Arrow", "Text"]
 
 _RIM = Ink((0, 0, 0), 0.6)
+_ABOVE, _BELOW = 0.07, 0.22  # how far letters such as b and g go beyond capitals, over the size of the font
+_DIAGONALS = (-45.0, -135.0, 45.0, 135.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +40,7 @@ class Text(Recorded):
     size : float
         Of the font, in pixels of the picture.
     anchor : {"left", "middle", "right"}
-        Which part of the text lies at the place.
+        Which part of the text lies at the place; near the border it is moved so that all of it is in the picture.
     offset : tuple of float
         Pixels to the right and down that the text is moved by.
     rim : bool
@@ -80,7 +83,8 @@ class Text(Recorded):
             return [Group(self.name, ())]
         x, y, alpha = at
         right, down = self.offset
-        return [Group(self.name, (_words(x + right, y + down, self, self.anchor, alpha),))]
+        words = _words(x + right, y + down, self, self.anchor, alpha)
+        return [Group(self.name, (_inside(words, section.size),))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,8 +97,9 @@ class Arrow(Recorded):
         x, y, z of the tip.
     resolution : array_like or "nm"
         What the numbers count: nm per voxel along x, y, z.
-    angle : float
-        Which way it points on the picture, in degrees: 0 to the right, 90 up.
+    angle : float, optional
+        Which way it points on the picture, in degrees: 0 to the right, 90 up. By default down to the right, -45, or
+        along another diagonal, with which all of it is in the picture.
     length : float
         In pixels of the picture.
     words : str
@@ -120,7 +125,7 @@ class Arrow(Recorded):
 
     place: Any
     resolution: Any
-    angle: float = -45.0
+    angle: float | None = None
     length: float = 40.0
     words: str = ""
     color: Any = "white"
@@ -136,7 +141,7 @@ class Arrow(Recorded):
         keep(self, place=as_place(self.place), resolution=as_units(self.resolution), color=as_colors(self.color, 1))
         check_positive(length=self.length, width=self.width, size=self.size)
         check_depth(self.depth)
-        if not math.isfinite(self.angle):
+        if self.angle is not None and not math.isfinite(self.angle):
             raise ArgumentError(f"angle must be a number of degrees; got {self.angle!r}")
 
     def groups(self, section: Section, depth: float) -> Sequence[Group]:
@@ -144,8 +149,15 @@ class Arrow(Recorded):
         at = _seen(self.place, self.resolution, section, depth, self.depth, self.fade)
         if at is None:
             return [Group(self.name, ())]
+        if self.angle is not None:
+            return [Group(self.name, self._drawn(at, self.angle))]
+        ways = [self._drawn(at, angle) for angle in _DIAGONALS]
+        return [Group(self.name, next((way for way in ways if _is_inside(way, section.size)), ways[0]))]
+
+    def _drawn(self, at: tuple[float, float, float], angle: float) -> tuple[Primitive, ...]:
+        """Draw it so that it points that way, at a pixel and with some opacity."""
         x, y, alpha = at
-        turn = math.radians(self.angle)
+        turn = math.radians(angle)
         right, down = round(math.cos(turn), 12) + 0.0, round(-math.sin(turn), 12) + 0.0
         deep = min(4.5 * self.width, 0.7 * self.length)  # of the head
         half, notch = 0.42 * deep, 0.8 * deep
@@ -172,7 +184,7 @@ class Arrow(Recorded):
             aside = 0.0 if upright else -math.copysign(gap, right)
             words = _words(tail[0] + aside, tail[1] + drop, self, anchor, alpha)
             drawn.insert(0, words)
-        return [Group(self.name, tuple(drawn))]
+        return tuple(drawn)
 
 
 def _seen(
@@ -199,3 +211,19 @@ def _ink(color: Any, alpha: float) -> Ink:
 def _words(x: float, y: float, note: Text | Arrow, anchor: Anchor, alpha: float) -> Words:
     rim = Ink(_RIM.color, _RIM.alpha * alpha) if note.rim else None
     return Words(x, y, note.words, note.size, _ink(note.color, alpha), anchor, rim)
+
+
+def _is_inside(parts: Sequence[Primitive], size: tuple[int, int]) -> bool:
+    left, top, right, bottom = bounding_box(parts) or (0.0, 0.0, 0.0, 0.0)
+    return left >= 0 and top >= 0 and right <= size[0] and bottom <= size[1]
+
+
+def _inside(words: Words, size: tuple[int, int]) -> Words:
+    """Move a text into a picture of some width and height, along each side on which it has room."""
+    left, top, right, bottom = bounding_box([words]) or (0.0, 0.0, 0.0, 0.0)
+    top, bottom = top - _ABOVE * words.size, bottom + _BELOW * words.size
+    shifts = [
+        max(0.0, -low) + min(0.0, most - high) if high - low <= most else 0.0
+        for low, high, most in ((left, right, size[0]), (top, bottom, size[1]))
+    ]
+    return replace(words, x=words.x + shifts[0], y=words.y + shifts[1])

@@ -1,4 +1,4 @@
-"""Three planes through one point as one figure: xy, xz below it and yz beside it, all at one scale.
+"""Three planes through one point as panels of one figure: xy, xz below it and yz beside it, all at one scale.
 
 The panels join as the sides of a box folded open: xz shares its x with xy above it, yz its y with xy on its left, and z
 runs away from xy in both, down in xz and to the right in yz, as in the orthogonal views of Fiji. So a line through the
@@ -14,22 +14,16 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
 from ..errors import ArgumentError, BoundsError
 from ..geometry import TOLERANCE, Box, FloatTriple, as_center, as_resolution
-from ..masks import SegmentationMasks
 from ..section import UNTURNED, Section
-from .annotations import Annotations, annotate
 from .color import rgb_bytes
-from .figure import stack_images, title_size
-from .marks import Mark, as_marks
 from .planes import Plane
 from .primitives import Group, Ink, Path
-from .shared import painted_colors, shared_options
 from .sheets import Sheets
 
-__all__ = ["Crossing", "OrthogonalPlanes", "orthogonal_figure"]
+__all__ = ["Crossing", "OrthogonalPlanes"]
 
 _Value = TypeVar("_Value", bound=np.generic)
 
@@ -150,7 +144,9 @@ class OrthogonalPlanes:
         picture, ids = (
             None if block is None else self.cut(block, plane)[:, :, None] for block in (image, segmentation)
         )
-        return Sheets(picture, ids, (self.section(plane),), self.bounds.resolution[_AXES[plane][2]])
+        right, down, into = (self.bounds.resolution[axis] for axis in _AXES[plane])
+        stretch = right / self.nm_per_pixel, down / self.nm_per_pixel
+        return Sheets(picture, ids, (self.section(plane),), into, stretch=stretch)
 
     def _voxels(self, axis: int, places: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
         found: NDArray[np.intp] = np.floor(places / self.bounds.resolution[axis] + TOLERANCE).astype(np.intp)
@@ -204,95 +200,3 @@ class Crossing:
         if whole != self.width:
             return place
         return math.floor(place + TOLERANCE) + 0.5 if whole % 2 else float(round(place))
-
-
-def orthogonal_figure(
-    image: NDArray[Any] | None,
-    segmentation: NDArray[np.uint64] | None,
-    planes: OrthogonalPlanes,
-    *,
-    ids: Sequence[int] | None = None,
-    lines: Any = True,
-    names: bool = True,
-    spacing: int = 6,
-    scale_bar: bool | float = True,
-    marks: Sequence[Mark] | Mark = (),
-    legend: Any = False,
-    **options: Any,
-) -> Image.Image:
-    """Paint three planes through a block as one figure.
-
-    Parameters
-    ----------
-    image : numpy.ndarray or None
-        Axes (x, y, z), or (x, y, z, c).
-    segmentation : numpy.ndarray or None
-        Ids, axes (x, y, z).
-    planes : OrthogonalPlanes
-        Where they lie.
-    ids : sequence of int, optional
-        Those in the block, where they are known.
-    lines : bool or colour
-        Whether, or in which colour, to draw where the other two planes cross each.
-    names : bool
-        Whether to write xy, xz and yz into the panels that have room for it.
-    spacing : int
-        Pixels between the panels.
-    scale_bar : bool or float
-        Whether to draw a scale bar in the xy panel, of a round length that fits or of so many nm.
-    marks : sequence of Mark, or one
-        What else to draw; each panel shows what lies near its plane.
-    legend : bool, sequence of int, mapping or Legend
-        Whether to tell, beside the figure or in its corner, what the colours stand for.
-    **options
-        As for `Sheets.painter`: `palette`, `alpha`, `labels`, `zoom`, …; colours and contrast are those of the block.
-
-    Returns
-    -------
-    PIL.Image.Image
-        As of `stack_images`: xy in the upper left, xz below it, yz beside it.
-
-    Raises
-    ------
-    ArgumentError
-        If a scale bar has no room, or an argument makes no sense.
-
-    Examples
-    --------
-    >>> planes = OrthogonalPlanes.through(Box((10, 0, 0), (50, 30, 4), (8.0, 8.0, 40.0)))
-    >>> orthogonal_figure(np.zeros((40, 30, 4), np.uint8), None, planes, scale_bar=False).size
-    (66, 56)
-    """
-    drawn = as_marks(marks)
-    if lines is not False:
-        drawn = (Crossing(planes.at) if lines is True else Crossing(planes.at, lines), *drawn)
-    if ids is None:
-        ids = [] if segmentation is None else list(SegmentationMasks(segmentation))
-    shared = shared_options(image, ids, options)
-    panels: dict[Plane, Image.Image] = {}
-    for plane in _AXES:
-        bar = scale_bar if plane == "xy" else False
-        (panels[plane],) = planes.sheet(image, segmentation, plane).pictures(marks=drawn, scale_bar=bar, **shared)
-    size = title_size([panels["xy"]])
-    order: tuple[Plane, ...] = ("xy", "yz", "xz")
-    roomy = [plane if names and min(panels[plane].size) >= 3 * size else "" for plane in order]
-    figure = stack_images(
-        [*(panels[plane] for plane in order), None],
-        columns=2,
-        spacing=spacing,
-        letters=[*roomy, ""],
-        letters_inside=True,
-        font_size=size,
-        background=options.get("background"),
-    )
-    if legend is False:
-        return figure
-    seen = [] if segmentation is None else [planes.cut(segmentation, plane).reshape(-1, 1) for plane in _AXES]
-    return annotate(
-        figure,
-        Section(planes.at, figure.size, planes.nm_per_pixel),
-        0.0,
-        Annotations(legend=legend, background=options.get("background") or "white"),
-        segmentation=np.concatenate(seen) if seen else None,
-        colors=painted_colors(ids, options) if ids else None,
-    )

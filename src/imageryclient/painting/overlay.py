@@ -49,6 +49,7 @@ def composite_overlay(
     default_color: Any = None,
     background: Any = None,
     zoom: float = 1,
+    stretch: tuple[float, float] = (1, 1),
 ) -> Image.Image | list[Image.Image]:
     """Lay coloured segmentations over imagery.
 
@@ -95,7 +96,7 @@ def composite_overlay(
         With `outline`, the opacity of the areas below the outlines; in a mapping from keys, those that are missing have
         no area. Default None, no areas.
     smooth : bool, optional
-        Whether areas and outlines follow smooth curves, within 0.53 voxels of the voxels' edges, and have soft edges.
+        Whether areas and outlines follow smooth curves, within 0.64 voxels of the voxels' edges, and have soft edges.
         Default False.
     dash : float, tuple of float or None, optional
         Lengths along outlines, in pixels, that are drawn and left out in turn, or one for both. Dashed outlines are
@@ -111,6 +112,9 @@ def composite_overlay(
     zoom : float, optional
         How many pixels a voxel is wide. A pixel shows the voxel that contains its centre; smooth curves stay smooth.
         Default 1.
+    stretch : tuple of float, optional
+        How many pixels a voxel is wide and high in arrays whose voxels were repeated, so that pixels are square: smooth
+        curves follow the voxels, and not the steps between their pixels. Default (1, 1).
 
     Returns
     -------
@@ -134,8 +138,9 @@ def composite_overlay(
     ((40, 40), (249, 249, 249, 255), (224, 231, 255, 255))
     """
     style = Style.checked(
-        outline, merge_outline, overlap, width, side, smooth=smooth, dash=dash, zoom=zoom, background=background
-    )
+        outline, merge_outline, overlap, width, side, smooth=smooth, dash=dash, zoom=zoom, background=background,
+        stretch=stretch,
+    )  # fmt: skip
     contrast = Contrast.checked(display_range, percentiles, gamma)
     stack = stacked(segs)
     inks = inks_for(
@@ -180,6 +185,7 @@ def _table(rgba: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 def _painted(section: Section, paints: _Paints, style: Style, beneath: Under) -> Image.Image:
     canvas = Canvas.of(section.shape[::-1], style.zoom)
+    style = style.within(canvas.size)
     beneath = enlarged(beneath, canvas)
     if style.traced:
         return _finished(_traced(Tracing(section, style, canvas), paints, beneath), style)
@@ -215,7 +221,7 @@ def _traced(tracing: Tracing, paints: _Paints, beneath: Under) -> Image.Image:
 
 def _finished(picture: Image.Image, style: Style) -> Image.Image:
     """Put the background below a picture."""
-    if style.background is None:
+    if style.background is None or not style.background[3]:
         return picture
     return Image.alpha_composite(Image.new("RGBA", picture.size, style.background), picture)
 

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
     from .primitives import Ink, Primitive
     from .shapes import Drawing, Shape, Span
-    from .vector import VectorFigure
+    from .vector import Panel, VectorFigure
 
 __all__ = ["pdf_document"]
 
 _POINTS = 72 / 25.4  # in a mm
 _SHIFTS = {"left": 0.0, "middle": 0.5, "right": 1.0}  # of a text's start, in its widths
+_FONTS = ("Helvetica", "Helvetica-Bold")  # which every reader has
 _ROUND = 0.5522847  # of a radius: how far control points of a quarter of a circle lie from its ends
 
 
@@ -52,8 +53,8 @@ def pdf_document(figure: VectorFigure, title: str = "", record: str = "") -> byt
     -------
     bytes
         The file: one page with layers `background`, `imagery`, `segmentation`, a layer in it for each segment, named
-        by its id, and one for each group of annotations, such as `scale-bar`; text is in Helvetica, which every reader
-        has. The same figure makes the same bytes.
+        by its id, and one for each group of annotations, such as `scale-bar`; a panel is a layer that holds these. Text
+        is in Helvetica, which every reader has. The same figure makes the same bytes.
 
     Warns
     -----
@@ -69,42 +70,24 @@ def pdf_document(figure: VectorFigure, title: str = "", record: str = "") -> byt
     """
     file = PdfFile()
     catalog, pages, page = file.reserve(), file.reserve(), file.reserve()
-    layers, opacities = Layers(file), Opacities(file)
-    width, height = figure.page.size
+    drawn = _Contents(file, Layers(file), Opacities(file))
     left, top, *whole = figure.page.box
     wide, high = (length * _POINTS for length in figure.page.size_mm)
     scale = high / whole[1]
     corner = f"{0.0 - left * scale:.9g} {high + top * scale:.9g}"
     drawing = [f"{scale:.9g} 0 0 {-scale:.9g} {corner} cm"]  # from pixels, y down, to points, y up
-    objects = {}
-    if figure.background is not None:
-        ink = f"{opacities.chosen(figure.background.alpha)} {_color(figure.background)} rg"
-        drawing += layers.within(
-            layers.top("background"), [f"q {ink} {left:.7g} {top:.7g} {whole[0]:.7g} {whole[1]:.7g} re f Q"]
-        )
-    if figure.picture is not None:
-        objects["Imagery"] = _image(file, figure.picture)
-        drawing += layers.within(layers.top("imagery"), [f"q {width} 0 0 {-height} 0 {height} cm /Imagery Do Q"])
-    if figure.drawing is not None:
-        parts = _Segments(figure.drawing, _Pen.of(figure.drawing.curves), (width, height), layers, opacities)
-        forms = parts.forms(file)
-        objects |= forms
-        drawing += layers.within(parts.layer, [parts.shown(name) for name in forms])
-    speller = _Speller()
-    clip = f" 0 0 {width} {height} re W n" if any(figure.page.margins) else ""
-    for groups, cut_off in ((figure.annotations, clip), (figure.beside, "")):
-        for group in groups:
-            marks = [operator for one in group.primitives for operator in _primitive(one, opacities, speller)]
-            drawing += layers.within(layers.top(group.name), [f"q 1 j{cut_off}", *marks, "Q"])
-    speller.warn()
-    font = "<</Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding>>"
-    resources = (
-        f"<</XObject {references(objects)} /Properties {layers.names} 0 R "
-        f"/Font <</Helvetica {font}>> /ExtGState {opacities.names} 0 R>>"
+    drawing += drawn.operators(figure)
+    drawn.speller.warn()
+    fonts = " ".join(
+        f"/{name} <</Type /Font /Subtype /Type1 /BaseFont /{name} /Encoding /WinAnsiEncoding>>" for name in _FONTS
     )
-    opacities.finish()
+    resources = (
+        f"<</XObject {references(drawn.objects)} /Properties {drawn.layers.names} 0 R "
+        f"/Font <<{fonts}>> /ExtGState {drawn.opacities.names} 0 R>>"
+    )
+    drawn.opacities.finish()
     content = file.add_stream("", "\n".join(drawing).encode("ascii"))
-    file.set(catalog, f"<</Type /Catalog /Pages {pages} 0 R /OCProperties {layers.finished()}>>")
+    file.set(catalog, f"<</Type /Catalog /Pages {pages} 0 R /OCProperties {drawn.layers.finished()}>>")
     file.set(pages, f"<</Type /Pages /Kids [{page} 0 R] /Count 1>>")
     file.set(
         page,
@@ -117,31 +100,82 @@ def pdf_document(figure: VectorFigure, title: str = "", record: str = "") -> byt
 
 
 @dataclass(slots=True)
+class _Contents:
+    """What the page shows: it is drawn with the objects gathered here; those of panels have numbers in their names."""
+
+    file: PdfFile
+    layers: Layers
+    opacities: Opacities
+    speller: _Speller = field(default_factory=lambda: _Speller())
+    objects: dict[str, int] = field(default_factory=dict)
+    panels: int = 0
+
+    def operators(self, figure: VectorFigure, parent: int = 0, within: str = "") -> list[str]:
+        """Draw a figure in layers of the page or of one of them."""
+        layers, drawing = self.layers, list[str]()
+        width, height = figure.page.size
+        left, top, wide, high = figure.page.box
+        if figure.background is not None:
+            ink = f"{self.opacities.chosen(figure.background.alpha)} {_color(figure.background)} rg"
+            sheet = f"q {ink} {left:.7g} {top:.7g} {wide:.7g} {high:.7g} re f Q"
+            drawing += layers.within(layers.add("background", parent), [sheet])
+        if figure.picture is not None:
+            self.objects[f"Imagery{within}"] = _image(self.file, figure.picture)
+            place = f"{width:.7g} 0 0 {-height:.7g} 0 {height:.7g}"
+            drawing += layers.within(layers.add("imagery", parent), [f"q {place} cm /Imagery{within} Do Q"])
+        if figure.drawing is not None:
+            pen = _Pen.of(figure.drawing.curves)
+            parts = _Segments(figure.drawing, pen, (width, height), layers, self.opacities, parent, within)
+            forms = parts.forms(self.file)
+            self.objects |= forms
+            drawing += layers.within(parts.layer, [parts.shown(name) for name in forms])
+        for panel in figure.panels:
+            drawing += self._panel(panel, parent)
+        clip = f" 0 0 {width:.7g} {height:.7g} re W n" if any(figure.page.margins) else ""
+        for groups, cut_off in ((figure.annotations, clip), (figure.beside, "")):
+            for group in groups:
+                marks = [part for one in group.primitives for part in _primitive(one, self.opacities, self.speller)]
+                drawing += layers.within(layers.add(group.name, parent), [f"q 1 j{cut_off}", *marks, "Q"])
+        return drawing
+
+    def _panel(self, panel: Panel, parent: int) -> list[str]:
+        """Draw a figure on its place, cut off at the border of its page."""
+        self.panels += 1
+        layer, (x, y) = self.layers.add(panel.name, parent), panel.shift
+        left, top, wide, high = panel.figure.page.box
+        size = f"{panel.scale:.9g}"
+        place = f"q {size} 0 0 {size} {x:.7g} {y:.7g} cm {left:.7g} {top:.7g} {wide:.7g} {high:.7g} re W n"
+        inside = self.operators(panel.figure, layer, f"In{self.panels}")
+        return self.layers.within(layer, [place, *inside, "Q"])
+
+
+@dataclass(slots=True)
 class _Segments:
     """The shapes as drawings of their own: areas of one opacity as a group, which is painted as one (11.6.6); lines."""
 
     drawing: Drawing
     pen: _Pen
-    size: tuple[int, int]
+    size: tuple[float, float]
     layers: Layers
     opacities: Opacities
+    parent: int = 0
+    within: str = ""
     layer: int = 0
     owners: dict[int, int] = field(default_factory=dict)
     groups: dict[str, float] = field(default_factory=dict)
 
     def forms(self, file: PdfFile) -> dict[str, int]:
         """Add the drawings to a file, in the order they are painted."""
-        self.layer = self.layers.top("segmentation")
-        self.owners = {shape.id: self.layers.inner(str(shape.id)) for shape in self.drawing.shapes}
+        self.layer = self.layers.add("segmentation", self.parent)
+        self.owners = {shape.id: self.layers.add(str(shape.id), self.layer) for shape in self.drawing.shapes}
         found = {}
         for number, (alpha, shapes) in enumerate(self.drawing.by_opacity().items(), start=1):
             if alpha:
-                self.groups[f"Areas{number}"] = alpha
-                found[f"Areas{number}"] = self._form(
-                    file, self._areas(shapes), " /Group <</S /Transparency /CS /DeviceRGB>>"
-                )
+                name = f"Areas{number}{self.within}"
+                self.groups[name] = alpha
+                found[name] = self._form(file, self._areas(shapes), " /Group <</S /Transparency /CS /DeviceRGB>>")
         if self.drawing.style.outline:
-            found["Outlines"] = self._form(file, self._outlines())
+            found[f"Outlines{self.within}"] = self._form(file, self._outlines())
         return found
 
     def shown(self, name: str) -> str:
@@ -152,7 +186,7 @@ class _Segments:
     def _form(self, file: PdfFile, parts: list[str], group: str = "") -> int:
         width, height = self.size
         resources = f"<</Properties {self.layers.names} 0 R /ExtGState {self.opacities.names} 0 R>>"
-        head = f"/Type /XObject /Subtype /Form /BBox [0 0 {width} {height}]{group} /Resources {resources}"
+        head = f"/Type /XObject /Subtype /Form /BBox [0 0 {width:.7g} {height:.7g}]{group} /Resources {resources}"
         return file.add_stream(head, "\n".join(parts).encode("ascii"))
 
     def _areas(self, shapes: Sequence[Shape]) -> list[str]:
@@ -177,7 +211,7 @@ class _Segments:
                 continue
             path = [f"{self.opacities.chosen(shape.line_ink.alpha)} {_color(shape.line_ink)} RG"]
             if free is None and style.side != "on":
-                around = "0 0 {} {} re\n".format(*self.size) if style.side == "out" else ""
+                around = "0 0 {:.7g} {:.7g} re\n".format(*self.size) if style.side == "out" else ""
                 path = ["q", *path, f"{around}{self.pen.path(shape.area)}\nW* n", self.pen.path(shape.line), "S", "Q"]
             else:
                 path += [self.pen.path(shape.line), "S"]
@@ -238,16 +272,16 @@ def _polygon(points: Iterable[tuple[float, float]], closed: bool) -> str:
 def _words(words: Words, opacities: Opacities, speller: _Speller) -> Iterable[str]:
     letters = speller.spelled(words.text)
     start = words.x - _SHIFTS[words.anchor] * helvetica_width(letters) * words.size
-    shown = _letters(letters, words.size, start, words.y + CAPITALS / 2 * words.size)
+    shown = _letters(letters, _FONTS[words.bold], words.size, start, words.y + CAPITALS / 2 * words.size)
     if words.halo is not None:
         width = 2 * HALO * words.size
         yield f"q {opacities.chosen(words.halo.alpha)} {_color(words.halo)} RG {width:.6g} w {shown.format(1)} Q"
     yield f"{opacities.chosen(words.ink.alpha)} {_color(words.ink)} rg {shown.format(0)}"
 
 
-def _letters(letters: bytes, size: float, x: float, baseline: float) -> str:
+def _letters(letters: bytes, font: str, size: float, x: float, baseline: float) -> str:
     """Write text from a place; braces stand for how it is shown: 0 filled, 1 its outline alone (9.3.6)."""
-    return f"BT /Helvetica {size:.7g} Tf {{}} Tr 1 0 0 -1 {x:.7g} {baseline:.7g} Tm <{letters.hex().upper()}> Tj ET"
+    return f"BT /{font} {size:.7g} Tf {{}} Tr 1 0 0 -1 {x:.7g} {baseline:.7g} Tm <{letters.hex().upper()}> Tj ET"
 
 
 def _color(ink: Ink) -> str:

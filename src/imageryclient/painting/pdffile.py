@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 __all__ = ["Layers", "Opacities", "PdfFile", "references", "text_string"]
 
+_PAGE = 0  # no object has this number
+
 
 class PdfFile:
     """Objects, numbered from 1, and where they lie in the file.
@@ -72,22 +74,17 @@ class Layers:
 
     file: PdfFile
     names: int = field(init=False)
-    _order: list[tuple[int, list[int]]] = field(default_factory=list)
+    _within: dict[int, list[int]] = field(default_factory=lambda: {_PAGE: []})
 
     def __post_init__(self) -> None:
         """Take a place in the file."""
         self.names = self.file.reserve()
 
-    def top(self, name: str) -> int:
-        """Add a layer of the page."""
-        number = self._added(name)
-        self._order.append((number, []))
-        return number
-
-    def inner(self, name: str) -> int:
-        """Add a layer within the one that was added last to the page."""
-        number = self._added(name)
-        self._order[-1][1].append(number)
+    def add(self, name: str, parent: int = _PAGE) -> int:
+        """Add a layer, of the page or within another one."""
+        number = self.file.add(f"<</Type /OCG /Name {text_string(name)}>>")
+        self._within[parent].append(number)
+        self._within[number] = []
         return number
 
     def within(self, layer: int, drawing: Iterable[str]) -> list[str]:
@@ -96,17 +93,18 @@ class Layers:
 
     def finished(self) -> str:
         """Complete the file; gives what its catalog says of layers."""
-        every = [number for top, inside in self._order for number in (top, *inside)]
+        every = [number for number in self._within if number != _PAGE]
         self.file.set(self.names, references({f"L{number}": number for number in every}))
-        shown = []
-        for top, inside in self._order:
-            shown.append(f"{top} 0 R")
-            if inside:
-                shown.append(f"[{_listed(inside)}]")
-        return f"<</OCGs [{_listed(every)}] /D <</Order [{' '.join(shown)}]>>>>"
+        return f"<</OCGs [{_listed(every)}] /D <</Order [{self._ordered(_PAGE)}]>>>>"
 
-    def _added(self, name: str) -> int:
-        return self.file.add(f"<</Type /OCG /Name {text_string(name)}>>")
+    def _ordered(self, parent: int) -> str:
+        """List the layers within one, each followed by those within it."""
+        shown = []
+        for number in self._within[parent]:
+            shown.append(f"{number} 0 R")
+            if self._within[number]:
+                shown.append(f"[{self._ordered(number)}]")
+        return " ".join(shown)
 
 
 @dataclass(slots=True)

@@ -33,7 +33,19 @@ class Recorded:
     __slots__ = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON has it; `annotations.annotation_from_dict` reads it again."""
+        """Give it as JSON has it; `annotations.annotation_from_dict` reads it again.
+
+        Returns
+        -------
+        dict
+            Its kind, and the fields that differ from their defaults; ids as text.
+
+        Examples
+        --------
+        >>> import imageryclient as ic
+        >>> ic.Points([[1, 2, 3]], "nm", color="red").to_dict()["xyz"]
+        [[1.0, 2.0, 3.0]]
+        """
         out: dict[str, Any] = {"kind": type(self).__name__.lower()}
         for field in fields(cast(Any, self)):
             value = getattr(self, field.name)

@@ -64,6 +64,12 @@ class PlaneGrid:
         """How thick a section is, in nm."""
         return self.resolution[_AXES[self.plane][2]]
 
+    @property
+    def stretch(self) -> tuple[float, float]:
+        """How many pixels a voxel is wide and high in the sections."""
+        right, down, _ = _AXES[self.plane]
+        return self.resolution[right] / self.nm_per_pixel, self.resolution[down] / self.nm_per_pixel
+
     def places(self, box: Box) -> list[Section]:
         """Say where the sections of a block lie, each in the middle of its thickness; `box` is what the block covers.
 

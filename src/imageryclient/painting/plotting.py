@@ -10,7 +10,8 @@ from PIL import Image
 from ..errors import ArgumentError, MissingExtraError
 from ..geometry import Box
 from ..section import Section
-from .legend import BESIDE, Legend
+from .annotations import as_legend
+from .legend import BESIDE
 from .planes import Plane, PlaneGrid
 
 if TYPE_CHECKING:
@@ -152,12 +153,10 @@ def section_extent(section: Section) -> Extent:
 
 
 def _refuse_margins(options: Mapping[str, Any]) -> None:
-    legend = options.get("legend", False)
-    if legend is False or (isinstance(legend, Legend) and legend.place not in BESIDE):
+    legend = as_legend(options.get("legend"))
+    if legend is None or legend.place not in BESIDE:
         return
-    raise ArgumentError(
-        "a legend beside the picture has no place on axes: use Legend(place='upper left') or matplotlib's own"
-    )
+    raise ArgumentError("a legend beside the picture has no place on axes: use legend='upper left' or matplotlib's own")
 
 
 def _plot(picture: Image.Image, extent: Extent, across: str, along: str, ax: Axes | None) -> Axes:

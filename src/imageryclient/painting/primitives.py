@@ -69,6 +69,8 @@ class Words:
     halo : Ink or None
         Of a rim around the letters, which keeps them legible on whatever lies below; a tenth of the size wide, drawn
         below them as a round stroke of twice that.
+    bold : bool
+        Whether the letters are bold; of the font of pictures, which has none, by being struck again beside.
     """
 
     x: float
@@ -78,6 +80,7 @@ class Words:
     ink: Ink
     anchor: Anchor = "middle"
     halo: Ink | None = None
+    bold: bool = False
 
 
 Primitive = Disc | Path | Words

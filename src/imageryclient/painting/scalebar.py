@@ -127,7 +127,8 @@ def bar_group(
         y = top - gap - high / 2 if vertical == "lower" else bottom + gap + high / 2
         if x - half < 0 or y - high / 2 < 0 or y + high / 2 > height:
             raise ArgumentError(
-                f"the picture of {width} x {height} pixels has no room for {bar.label!r}; use label=False"
+                f"the picture of {width} x {height} pixels has no room for the text {bar.label!r}; make it larger, "
+                "or draw the bar alone, with imageryclient.scale_bar(…, label=False)"
             )
         parts.append(Words(x, y, bar.label, font, ink, halo=RIM if rim else None))
     return Group("scale-bar", tuple(parts))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .contours import FRAME, Contours
+from .contours import FRAME
 from .curves import Curves
 from .primitives import Ink
 from .style import Style
@@ -76,8 +76,7 @@ class Drawing:
     def of(cls, labels: NDArray[Any], ids: NDArray[np.uint64], inks: Sequence[Any], style: Style) -> Drawing:
         """Draw compact labels, (y, x), with what each id's area and outline are painted with."""
         bounded = style.outline and style.merge and style.side == "out"
-        contours = Contours.of(labels, include_null=bounded)
-        curves = Curves.smooth(contours) if style.smooth else Curves.exact(contours)
+        curves = Curves.around(labels, style.smooth, style.stretch, include_null=bounded)
         areas, edges = _areas(curves), _edges(curves, style) if style.outline else {}
         free = areas.pop(0, ()) if bounded else None
         shapes = tuple(

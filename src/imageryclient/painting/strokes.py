@@ -185,11 +185,9 @@ class _Sheets:
             count = max(1, _AT_ONCE // steps.shape[1])
             for first in range(0, len(group), count):
                 some = pieces.chosen(group[first : first + count])
-                share = _covering(some, nib.reach, steps).reshape(-1)
-                found = np.flatnonzero(share > _FAINT)
-                which, step = np.divmod(found.astype(np.int32), np.int32(steps.shape[1]))
-                places = self._places(some, which, steps, step)
-                np.maximum.at(covered, places, np.rint(share[found] * 255).astype(np.uint8))
+                share = _covering(some, nib.reach, steps)
+                seen = share > _FAINT
+                np.maximum.at(covered, self._places(some, steps)[seen], np.rint(share[seen] * 255).astype(np.uint8))
         found = _marked(covered)
         on = np.searchsorted(self.offsets, found, side="right") - 1
         row, column = np.divmod(found - self.offsets[on], (self.high - self.low)[on, 0])
@@ -198,14 +196,14 @@ class _Sheets:
         seen = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         return self.labels[on[seen]], (row * width + column)[seen], covered[found[seen]] / 255
 
-    def _places(
-        self, pieces: Pieces, which: NDArray[np.int32], steps: NDArray[np.int32], step: NDArray[np.int32]
-    ) -> NDArray[np.int64]:
+    def _places(self, pieces: Pieces, steps: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Give the places of all pixels around pieces, one row for each piece."""
         on = np.searchsorted(self.labels, pieces.labels)
         row_length = (self.high - self.low)[on, 0]
         corner = np.floor(pieces.middle).astype(np.int64) - self.low[on]
-        place = self.offsets[on] + corner[:, 1] * row_length + corner[:, 0]
-        places: NDArray[np.int64] = place[which] + steps[1, step] * row_length[which] + steps[0, step]
+        places: NDArray[np.int64] = row_length[:, None] * steps[1]
+        places += (self.offsets[on] + corner[:, 1] * row_length + corner[:, 0])[:, None]
+        places += steps[0]
         return places
 
 
@@ -244,7 +242,7 @@ def _turns(paths: NDArray[np.int32], units: NDArray[np.float64], drawn: NDArray[
     """Give the sine of half the larger angle by which a line turns before or after each piece; 1 where it ends."""
     first = np.flatnonzero(np.diff(paths, prepend=-1))
     after = np.arange(1, len(paths) + 1)
-    after[np.append(first[1:], len(paths)) - 1] = first
+    after[np.append(first, len(paths))[1:] - 1] = first
     cosine = (units * units[after]).sum(axis=1).clip(-1, 1)
     turn = np.where(drawn & drawn[after], np.sqrt((1 - cosine) / 2), 1)
     before = np.empty_like(turn)

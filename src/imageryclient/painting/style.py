@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 from ..errors import ArgumentError
 from ..ids import as_ids
 from .color import palette_colors, rgb_bytes, rgba_bytes
+from .options import unindexed
 from .outline import Side
 from .steady import is_steady, steady_colors
 
-__all__ = ["ALPHA", "REST", "Dash", "Inks", "LineSide", "Opacity", "Style", "among", "colors_for", "inks_for"]
+__all__ = [
+    "ALPHA", "REST", "Dash", "Inks", "LineSide", "Opacity", "Style", "among", "checked_zoom", "colors_for",
+    "inks_for",
+]  # fmt: skip
 
 ALPHA = 0.2  # of what a mapping does not name
 REST = 0.3  # of their opacity that others keep when some are highlighted
@@ -82,7 +86,7 @@ def inks_for(
     """
     if fill is not None and not outline:
         raise ArgumentError("fill is the opacity of areas under outlines: pass outline=True, or alpha instead of fill")
-    if not 0 <= rest <= 1:
+    if not _is_share(rest):
         raise ArgumentError(f"rest is a share of their opacity, from 0 to 1; got {rest!r}")
     rgb = colors_for(keys, colors, palette, h, l, s, default_color=default_color)
     shares = np.ones(len(keys))
@@ -121,7 +125,7 @@ def colors_for(
     >>> colors_for([5, 7], {"7": "red"}, default_color="white").tolist()
     [[255, 255, 255], [255, 0, 0]]
     """
-    count = len(keys)
+    count, colors = len(keys), unindexed(colors)
     if isinstance(colors, Mapping) or (colors is None and (default_color is not None or is_steady(palette))):
         own = colors or {}
         if not all(key in own for key in keys):
@@ -193,6 +197,8 @@ class Style:
         How many pixels a voxel is wide.
     background : tuple of int or None
         What lies below all: red, green, blue, opacity from 0 to 255.
+    stretch : tuple of float
+        How many pixels of the section a voxel is wide and high, which smooth curves follow.
 
     Examples
     --------
@@ -209,6 +215,7 @@ class Style:
     dash: Dash | None
     zoom: float
     background: tuple[int, int, int, int] | None
+    stretch: tuple[float, float] = (1.0, 1.0)
 
     @classmethod
     def checked(
@@ -223,17 +230,17 @@ class Style:
         dash: Any = None,
         zoom: float = 1,
         background: Any = None,
+        stretch: Any = (1.0, 1.0),
     ) -> Style:
         """Check the arguments of `composite_overlay`; raises ArgumentError for those out of range."""
         if side not in ("in", "out", "on"):
             raise ArgumentError(f"side must be 'in', 'out' or 'on'; got {side!r}")
-        if not _is_positive(zoom):
-            raise ArgumentError(f"zoom must be a positive number, 2 for pictures twice as large; got {zoom!r}")
+        zoom = checked_zoom(zoom)
         lengths = Dash.checked(dash)
         dashed = bool(outline) and lengths is not None
         style = cls(
-            bool(outline), bool(merge), bool(overlap), width, side, bool(smooth) or dashed, lengths, float(zoom),
-            None if background is None else rgba_bytes(background),
+            bool(outline), bool(merge), bool(overlap), width, side, bool(smooth) or dashed, lengths, zoom,
+            None if background is None else rgba_bytes(background), _stretch(stretch),
         )  # fmt: skip
         if not outline:
             return style
@@ -241,7 +248,7 @@ class Style:
             if not _is_positive(width):
                 raise ArgumentError(f"the width of an outline must be a positive number of pixels; got {width!r}")
             return style
-        if not width >= 1:
+        if not (_is_positive(width) and width >= 1):
             raise ArgumentError(
                 f"the width of an outline must be at least 1 pixel; got {width!r}; smooth=True draws thinner ones"
             )
@@ -267,14 +274,37 @@ class Style:
         """Where outlines lie that are painted pixel by pixel."""
         return "in" if self.side == "in" else "out"
 
+    def within(self, size: tuple[int, int]) -> Style:
+        """Give the style for a picture of some width and height: lines that reach farther look no different."""
+        most = sum(size) + 1
+        farthest = most if not self.traced else math.hypot(*size) + 1
+        return replace(self, width=min(self.width, 2 * farthest if self.side == "on" else farthest))
+
     def areas(self) -> Style:
         """Give the style without outlines."""
         return replace(self, outline=False)
 
 
+def checked_zoom(zoom: Any) -> float:
+    """Read the argument `zoom`; raises ArgumentError if it is no positive number."""
+    if not _is_positive(zoom):
+        raise ArgumentError(f"zoom must be a positive number, 2 for pictures twice as large; got {zoom!r}")
+    return float(zoom)
+
+
+def _stretch(value: Any) -> tuple[float, float]:
+    try:
+        wide, high = map(float, value)
+    except (TypeError, ValueError):
+        wide = high = math.nan
+    if not (0 < wide < math.inf and 0 < high < math.inf):
+        raise ArgumentError(f"stretch is how many pixels a voxel is wide and high, two positive numbers; got {value!r}")
+    return max(1.0, wide), max(1.0, high)  # where pixels are larger than voxels, curves follow pixels
+
+
 def _is_positive(value: Any) -> bool:
     try:
-        return 0 < float(value) < math.inf
+        return not isinstance(value, str) and 0 < float(value) < math.inf
     except (TypeError, ValueError):
         return False
 
@@ -302,14 +332,12 @@ def _own_or_other(keys: Sequence[Any], own: Mapping[Any, Any], palette: Any, def
 
 def _opacities(keys: Sequence[Any], opacity: Opacity, name: str, other: float) -> NDArray[np.float64]:
     """Give an opacity for each key, `other` to those that a mapping does not name."""
-    if isinstance(opacity, Mapping):
-        named = _by_key(keys, opacity)
-        values = [named.get(key, other) for key in keys]
-        wrong = next((value for value in named.values() if not _is_share(value)), None)
-    else:
-        values, wrong = [opacity] * len(keys), None if _is_share(opacity) else opacity
-    if wrong is not None:
-        raise ArgumentError(f"{name} is an opacity from 0 to 1; got {wrong!r}")
+    opacity = unindexed(opacity)
+    named = _by_key(keys, opacity) if isinstance(opacity, Mapping) else None
+    for value in [opacity] if named is None else named.values():
+        if not _is_share(value):
+            raise ArgumentError(f"{name} is an opacity from 0 to 1; got {value!r:.80}")
+    values = [opacity] * len(keys) if named is None else [named.get(key, other) for key in keys]
     return np.array(values, np.float64)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .primitives import Group, Ink, Primitive
     from .shapes import Drawing, Shape, Span
-    from .vector import VectorFigure
+    from .vector import Panel, VectorFigure
 
 __all__ = ["svg_document"]
 
@@ -55,7 +55,8 @@ def svg_document(figure: VectorFigure, title: str = "", record: str = "") -> str
     str
         The document: of groups `background`, `imagery`, `segmentation`, which holds a group `id-ID` for each segment
         with the id in `data-id`, and one for each group of annotations, such as `scale-bar`; each of them is a layer to
-        Inkscape. A segment's area and outline are the paths `area-ID` and `outline-ID` of its group; where
+        Inkscape. A panel is a group of its own that holds these, each with the panel's name and a dash before its own,
+        as `xy-id-ID`. A segment's area and outline are the paths `area-ID` and `outline-ID` of its group; where
         outlines lie on other segments' areas, they lie in a group of their own, above all areas. Its viewBox is in
         pixels of the section, its width and height in mm. The same figure makes the same text.
 
@@ -74,7 +75,7 @@ def svg_document(figure: VectorFigure, title: str = "", record: str = "") -> str
     <BLANKLINE>
     """
     wide, high = map(_number, figure.page.size_mm)
-    box, sheet = figure.page.box, _rectangle(0, 0, *figure.page.size)
+    box = figure.page.box
     parts = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<svg {_NAMESPACES} version="1.1" width="{wide}mm" height="{high}mm" viewBox="{" ".join(map(_number, box))}">',
@@ -83,38 +84,57 @@ def svg_document(figure: VectorFigure, title: str = "", record: str = "") -> str
         parts.append(f"<title>{_escaped(title)}</title>")
     if record:
         parts.append(f'<metadata id="imageryclient">{_escaped(record)}</metadata>')
+    return "\n".join([*parts, *_contents(figure), "</svg>", ""])
+
+
+def _contents(figure: VectorFigure, prefix: str = "") -> Iterable[str]:
+    """Write what a figure shows; all names begin with `prefix`."""
+    box, sheet = figure.page.box, _rectangle(0, 0, *figure.page.size)
     if figure.background is not None:
-        parts += [f"<g {_layer('background')}>", f'<path{_inked(figure.background)} d="{_rectangle(*box)}"/>', "</g>"]
+        yield f"<g {_layer('background', prefix)}>"
+        yield f'<path{_inked(figure.background)} d="{_rectangle(*box)}"/></g>'
     if figure.picture is not None:
-        parts += [f"<g {_layer('imagery')}>", _image(figure.picture), "</g>"]
+        yield from (f"<g {_layer('imagery', prefix)}>", _image(figure.picture), "</g>")
     clip = ""
     if any(figure.page.margins):
-        clip = ' clip-path="url(#section)"'
-        parts.append(f'<clipPath id="section"><path d="{sheet}"/></clipPath>')
+        clip = f' clip-path="url(#{prefix}section)"'
+        yield f'<clipPath id="{prefix}section"><path d="{sheet}"/></clipPath>'
     if figure.drawing is not None:
-        parts += _segmentation(figure.drawing, _Pen.of(figure.drawing.curves), sheet, clip)
-    names = _names([*figure.annotations, *figure.beside])
-    for group in figure.annotations:
-        parts += _annotation(next(names), group, clip)
-    for group in figure.beside:
-        parts += _annotation(next(names), group)
-    return "\n".join([*parts, "</svg>", ""])
+        yield from _segmentation(figure.drawing, _Pen.of(figure.drawing.curves, prefix), sheet, clip)
+    groups = [*figure.annotations, *figure.beside]
+    names = _names([*(panel.name for panel in figure.panels), *(group.name for group in groups)])
+    for panel in figure.panels:
+        yield from _panel(next(names), panel, prefix)
+    for number, group in enumerate(groups):
+        yield from _annotation(prefix + next(names), group, clip if number < len(figure.annotations) else "")
+
+
+def _panel(name: str, panel: Panel, prefix: str) -> Iterable[str]:
+    """Write a figure on its place, cut off at the border of its page."""
+    x, y = map(_number, panel.shift)
+    page = _rectangle(*panel.figure.page.box)
+    yield f'<clipPath id="{prefix}{name}-page"><path d="{page}"/></clipPath>'
+    size = "" if panel.scale == 1 else f" scale({panel.scale:.9g})"
+    place = f'transform="translate({x} {y}){size}" clip-path="url(#{prefix}{name}-page)"'
+    yield f"<g {_layer(name, prefix, panel.name)} {place}>"
+    yield from _contents(panel.figure, f"{prefix}{name}-")
+    yield "</g>"
 
 
 def _segmentation(drawing: Drawing, pen: _Pen, sheet: str, clip: str) -> Iterable[str]:
-    style, layer = drawing.style, _layer("segmentation") + clip
+    style, layer = drawing.style, _layer("segmentation", pen.prefix) + clip
     if not style.outline:
         yield from _areas(drawing, pen, layer)
         return
     yield f'<g {layer} stroke-linejoin="round" stroke-linecap="{"round" if style.dash is None else "butt"}">'
     if drawing.free is not None:
-        yield f'<clipPath id="free"><path d="{pen.path(drawing.free)}"/></clipPath>'
+        yield f'<clipPath id="{pen.prefix}free"><path d="{pen.path(drawing.free)}"/></clipPath>'
     apart = strays(style) and any(shape.area_ink for shape in drawing.shapes)
     if apart:
-        yield from _areas(drawing, pen, _layer("areas"))
-        yield f"<g {_layer('outlines')}>"
+        yield from _areas(drawing, pen, _layer("areas", pen.prefix))
+        yield f"<g {_layer('outlines', pen.prefix)}>"
     for shape in drawing.shapes:
-        yield f"<g {_of_id(shape, 'outline-of-' if apart else 'id-')}>"
+        yield f"<g {_of_id(shape, pen, 'outline-of-' if apart else 'id-')}>"
         if shape.area_ink is not None and not apart:
             opacity = _number(shape.area_ink.alpha)
             yield _area(drawing, pen, shape, _seam(shape.area_ink.alpha), f' opacity="{opacity}"')
@@ -129,10 +149,10 @@ def _areas(drawing: Drawing, pen: _Pen, layer: str) -> Iterable[str]:
     if len(faint) != 1:
         yield f"<g {layer}>"
     for alpha, shapes in faint.items():
-        group = layer if len(faint) == 1 else _layer(f"opacity-{_number(alpha)}")
+        group = layer if len(faint) == 1 else _layer(f"opacity-{_number(alpha)}", pen.prefix)
         yield f'<g {group} opacity="{_number(alpha)}">'
         for shape in shapes:
-            yield f"<g {_of_id(shape, 'id-')}>"
+            yield f"<g {_of_id(shape, pen, 'id-')}>"
             if shape.area_ink is not None:
                 yield _area(drawing, pen, shape, SEAM)
             yield "</g>"
@@ -147,7 +167,7 @@ def _area(drawing: Drawing, pen: _Pen, shape: Shape, seam: float, opacity: str =
     edge = (
         f' stroke="{color}" stroke-width="{_number(seam)}" stroke-linejoin="round"' if drawing.style.smooth else _CRISP
     )
-    return f'<path id="area-{shape.id}" fill="{color}"{opacity}{edge} d="{pen.path(shape.area)}"/>'
+    return f'<path id="{pen.prefix}area-{shape.id}" fill="{color}"{opacity}{edge} d="{pen.path(shape.area)}"/>'
 
 
 def _seam(alpha: float) -> float:
@@ -166,26 +186,26 @@ def _outline(drawing: Drawing, pen: _Pen, shape: Shape, sheet: str) -> Iterable[
         return
     clip = ""
     if drawing.free is not None:
-        clip = ' clip-path="url(#free)"'
+        clip = f' clip-path="url(#{pen.prefix}free)"'
     elif style.side != "on":
-        clip = f' clip-path="url(#side-{shape.id})"'
+        clip = f' clip-path="url(#{pen.prefix}side-{shape.id})"'
         if style.side == "out":
             bound = f'<path clip-rule="evenodd" d="{sheet}{pen.path(shape.area)}"/>'
         elif shape.area_ink is not None:
-            bound = f'<use xlink:href="#area-{shape.id}"/>'
+            bound = f'<use xlink:href="#{pen.prefix}area-{shape.id}"/>'
         else:
             bound = f'<path d="{pen.path(shape.area)}"/>'
-        yield f'<clipPath id="side-{shape.id}">{bound}</clipPath>'
+        yield f'<clipPath id="{pen.prefix}side-{shape.id}">{bound}</clipPath>'
     dash = "" if style.dash is None else _dashes(style.dash.drawn, style.dash.left_out)
     look = f"{_inked(None, ink)}{_width(2 * style.reach)}{dash}{clip}"
-    yield f'<path id="outline-{shape.id}"{look} d="{pen.path(shape.line)}"/>'
+    yield f'<path id="{pen.prefix}outline-{shape.id}"{look} d="{pen.path(shape.line)}"/>'
 
 
-def _names(groups: Iterable[Group]) -> Iterator[str]:
-    """Give each group of annotations an id of its own, as near to its name as XML and the ids of segments allow."""
+def _names(given: Iterable[str]) -> Iterator[str]:
+    """Give each panel and group of annotations an id of its own, as near to its name as XML and others' ids allow."""
     taken = {"background", "imagery", "imageryclient", "segmentation", "areas", "outlines", "free", "section"}
-    for group in groups:
-        base = re.sub(r"[^\w.-]+", "-", group.name, flags=re.ASCII).strip("-")
+    for wanted in given:
+        base = re.sub(r"[^\w.-]+", "-", wanted, flags=re.ASCII).strip("-")
         if not base[:1].isalpha() or base.partition("-")[0] in ("id", "area", "outline", "side", "opacity"):
             base = f"annotation-{base}".strip("-")
         name, count = base, 1
@@ -197,7 +217,7 @@ def _names(groups: Iterable[Group]) -> Iterator[str]:
 
 
 def _annotation(name: str, group: Group, clip: str = "") -> Iterable[str]:
-    yield f'<g {_layer(name, group.name)} stroke-linejoin="round" stroke-linecap="round"{clip}>'
+    yield f'<g {_layer(name, label=group.name)} stroke-linejoin="round" stroke-linecap="round"{clip}>'
     yield from map(_primitive, group.primitives)
     yield "</g>"
 
@@ -221,6 +241,7 @@ def _words(words: Words) -> str:
     baseline = words.y + CAPITALS / 2 * words.size
     place = f'x="{_number(words.x)}" y="{_number(baseline)}" text-anchor="{_ANCHORS[words.anchor]}"'
     halo = "" if words.halo is None else f'{_width(2 * HALO * words.size)} paint-order="stroke"'
+    halo += ' font-weight="bold"' if words.bold else ""
     look = f'{_FONT} font-size="{_number(words.size)}"{_inked(words.ink, words.halo)}{halo}'
     return f"<text {place} {look}>{_escaped(words.text)}</text>"
 
@@ -256,7 +277,8 @@ def _rectangle(x: float, y: float, width: float, height: float) -> str:
 class _Pen:
     """Writes segments as path data, relative to each other; T continues a curve whose control point is mirrored.
 
-    For each segment, in units: from its start to its control point and to its end, and where it starts.
+    For each segment, in units: from its start to its control point and to its end, and where it starts. The names of
+    what it writes begin with `prefix`.
     """
 
     curves: Curves
@@ -264,9 +286,10 @@ class _Pen:
     starts: list[list[int]]
     straight: list[bool]
     mirrored: list[bool]
+    prefix: str
 
     @classmethod
-    def of(cls, curves: Curves) -> _Pen:
+    def of(cls, curves: Curves, prefix: str = "") -> _Pen:
         start, control, straight = curves.start, curves.control, curves.straight
         moves = np.concatenate([control - start, curves.stop - start], axis=1) * UNITS
         mirrored = np.zeros(len(start), np.bool_)
@@ -278,6 +301,7 @@ class _Pen:
             starts.astype(np.int64).tolist(),
             straight.tolist(),
             mirrored.tolist(),
+            prefix,
         )
 
     def path(self, spans: Iterable[Span]) -> str:
@@ -338,13 +362,13 @@ def _image(picture: Image.Image) -> str:
     return f'<image width="{width}" height="{height}" {shown} xlink:href="data:image/png;base64,{data}"/>'
 
 
-def _layer(name: str, label: str = "") -> str:
+def _layer(name: str, prefix: str = "", label: str = "") -> str:
     shown = quoteattr((label or name).translate(_UNWRITABLE))
-    return f'id={quoteattr(name)} inkscape:groupmode="layer" inkscape:label={shown}'
+    return f'id={quoteattr(prefix + name)} inkscape:groupmode="layer" inkscape:label={shown}'
 
 
-def _of_id(shape: Shape, prefix: str) -> str:
-    return f'{_layer(f"{prefix}{shape.id}", str(shape.id))} data-id="{shape.id}"'
+def _of_id(shape: Shape, pen: _Pen, kind: str) -> str:
+    return f'{_layer(f"{kind}{shape.id}", pen.prefix, str(shape.id))} data-id="{shape.id}"'
 
 
 def _escaped(text: str) -> str:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blend import lay, over
-from .contours import FRAME, Contours
-from .curves import Curves
+from .contours import FRAME
+from .curves import Curves, voxel_middles
 from .paint import LabelSection, Section
 from .patches import Patches
 from .strokes import Pieces, Shares, strokes
@@ -49,12 +49,18 @@ class Tracing:
     @cached_property
     def trails(self) -> Trails:
         """The paths of all labels or masks."""
-        if isinstance(self.section, LabelSection):
-            return self._traced(self.section.labels, (0, 0))
+        style, section = self.style, self.section
+        if isinstance(section, LabelSection):
+            return Trails.of(Curves.around(section.labels, style.smooth, style.stretch), self.canvas)
+        stretched = style.smooth and style.stretch != (1, 1)
+        if stretched:
+            section = section.magnified(*map(voxel_middles, section.shape, style.stretch[::-1]))
         parts = []
-        for number, rows, columns, crop in self.section.crops(1):
-            part = self._traced(crop.view(np.uint8), (columns.start, rows.start))
-            parts.append(part.labelled(number))
+        for number, rows, columns, crop in section.crops(1):
+            curves, origin = Curves.around(crop.view(np.uint8), style.smooth), (columns.start, rows.start)
+            if stretched:
+                curves, origin = curves.stretched(style.stretch, self.section.shape[::-1], origin), (0, 0)
+            parts.append(Trails.of(curves, self.canvas, origin).labelled(number))
         return Trails.joined(parts)
 
     @cached_property
@@ -81,13 +87,16 @@ class Tracing:
         """Paint outlines in the colours of a table: pixels, (y, x)."""
         canvas = np.zeros(self.canvas.size[0] * self.canvas.size[1], np.uint32)
         layers = _Layers(canvas, table, self.style.overlap)
-        for labels, pixels, shares in self._lines():
+        # where the first of several stays alone, those that are not seen hide others too
+        seen = table != 0 if self.style.overlap else np.ones(len(table), np.bool_)
+        for labels, pixels, shares in self._lines(seen):
             layers.add(labels, pixels, shares)
         return canvas.reshape(self.canvas.size[::-1])
 
-    def _lines(self) -> Iterator[Shares]:
+    def _lines(self, seen: NDArray[np.bool_]) -> Iterator[Shares]:
+        """Give the lines of those labels that are seen."""
         style, trails = self.style, self.trails
-        drawn = trails.beyond == 0 if style.merge else trails.beyond != FRAME
+        drawn = (trails.beyond == 0 if style.merge else trails.beyond != FRAME) & seen[trails.labels]
         longest = 2.0 * 2 ** max(0, int(np.log2(style.reach + 1)))
         pieces = Pieces.of(trails, drawn, longest, style.dash)
         partition = isinstance(self.section, LabelSection)
@@ -104,14 +113,11 @@ class Tracing:
         """Give how much of each pixel one outline around all masks covers."""
         union = LabelSection(self.section.union().view(np.uint8), 1)
         covered = np.zeros(self.canvas.size[0] * self.canvas.size[1])
-        for _, pixels, shares in Tracing(union, replace(self.style, dash=None), self.canvas)._lines():
+        for _, pixels, shares in Tracing(union, replace(self.style, dash=None), self.canvas)._lines(
+            np.ones(2, np.bool_)
+        ):
             covered[pixels] = shares
         return covered
-
-    def _traced(self, labels: NDArray[np.unsignedinteger], origin: tuple[int, int]) -> Trails:
-        contours = Contours.of(labels)
-        curves = Curves.smooth(contours) if self.style.smooth else Curves.exact(contours)
-        return Trails.of(curves, self.canvas, origin)
 
 
 class _Layers:

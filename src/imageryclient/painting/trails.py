@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ArgumentError
 from ..geometry import TOLERANCE
 from ..section import pixels_across
 from .curves import Curves
 
 __all__ = ["Canvas", "Trails"]
 
+_LARGEST = 1 << 30  # pixels of a picture
 _OFF = 0.02  # pixels that a piece may lie off its curve
 
 
@@ -36,6 +38,11 @@ class Canvas:
     def of(cls, section: tuple[int, int], zoom: float) -> Canvas:
         """Give the picture of so large a section: of as many pixels as have their centre in it, at least one."""
         width, height = section
+        if width * zoom * height * zoom > _LARGEST:
+            raise ArgumentError(
+                f"a picture of {width * zoom:,.0f} x {height * zoom:,.0f} pixels would not fit into memory; "
+                f"make it smaller than zoom={zoom:g}"
+            )
         return cls(section, (pixels_across(width, zoom), pixels_across(height, zoom)), zoom)
 
     def nearest(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -1,11 +1,12 @@
 """Figures of vectors: a section's imagery as pixels, each segment as a path, annotations; drawn by `svg` and `pdf`.
 
 Lengths are pixels of the section, x to the right and y down; the page is as large as the section at a magnification.
+A figure may hold others as panels; see `assembled`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,7 @@ from PIL import Image
 
 from ..errors import ArgumentError
 from ..geometry import Box, Resolution
-from ..section import Section
-from .annotations import annotation_groups
+from .annotations import Annotated, annotation_groups
 from .look import Look
 from .picture import as_rgba, upright
 from .planes import Plane, PlaneGrid
@@ -26,7 +26,7 @@ from .shapes import Drawing
 if TYPE_CHECKING:
     from .sheets import Sheets
 
-__all__ = ["Page", "VectorFigure", "sheet_figures", "vector_figures"]
+__all__ = ["Page", "Panel", "VectorFigure", "annotated", "scaled", "sheet_figures", "vector_figures"]
 
 _NM = 1e6  # in a mm
 
@@ -37,7 +37,7 @@ class Page:
 
     Parameters
     ----------
-    size : tuple of int
+    size : tuple of float
         Of the section, in pixels.
     nm_per_pixel : float
         Of both.
@@ -52,7 +52,7 @@ class Page:
     (40.0, 24.0)
     """
 
-    size: tuple[int, int]
+    size: tuple[float, float]
     nm_per_pixel: float
     magnification: float
     margins: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
@@ -84,8 +84,10 @@ class VectorFigure:
         The imagery, one pixel for each of the page.
     drawing : Drawing or None
         The segments.
+    panels : tuple of Panel
+        Other figures, each on its place.
     annotations : tuple of Group
-        What is laid over them, and cut off at the section's border.
+        What is laid over all these, and cut off at the section's border.
     beside : tuple of Group
         What lies on the rest of the page.
     """
@@ -94,6 +96,7 @@ class VectorFigure:
     background: Ink | None = None
     picture: Image.Image | None = None
     drawing: Drawing | None = None
+    panels: tuple[Panel, ...] = ()
     annotations: tuple[Group, ...] = ()
     beside: tuple[Group, ...] = ()
 
@@ -112,6 +115,35 @@ class VectorFigure:
         from .pdf import pdf_document
 
         return pdf_document(self, title, record)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A figure as a part of another one.
+
+    Parameters
+    ----------
+    name : str
+        Of its group, and the beginning of the names of all in it.
+    figure : VectorFigure
+        What is seen, cut off at the border of its page.
+    left, top : float
+        Where the upper left corner of that page lies, in pixels of the figure that it is part of.
+    scale : float
+        How many of these one of its own pixels is wide.
+    """
+
+    name: str
+    figure: VectorFigure
+    left: float
+    top: float
+    scale: float = 1.0
+
+    @property
+    def shift(self) -> tuple[float, float]:
+        """How far to the right and down the section's own pixels begin, in pixels of the whole."""
+        left, top = self.figure.page.box[:2]
+        return self.left - left * self.scale, self.top - top * self.scale
 
 
 def vector_figures(
@@ -162,7 +194,7 @@ def vector_figures(
     grid = PlaneGrid(plane or "xy", resolution)
     places = grid.places(Box((0, 0, 0), (block.shape[0], block.shape[1], block.shape[2]), resolution))
     pixels, ids = (None if array is None else grid.sections(array) for array in (image, segmentation))
-    return sheet_figures(Sheets(pixels, ids, places, grid.depth), section, **options)
+    return sheet_figures(Sheets(pixels, ids, places, grid.depth, stretch=grid.stretch), section, **options)
 
 
 def sheet_figures(
@@ -205,32 +237,30 @@ def sheet_figures(
         if sheets.image is not None and shades is not None:
             figure = replace(figure, picture=upright(shades(sheets.image[:, :, at])))
         if sheets.masks is not None:
-            labels, style = sheets.masks.labels[:, :, at].T, look.style(place.nm_per_pixel)
+            labels, style = sheets.masks.labels[:, :, at].T, look.style(place.nm_per_pixel, sheets.stretch)
             figure = replace(figure, drawing=Drawing.of(labels, sheets.masks.ids, inks, style))
         segmentation = None if sheets.segmentation is None else sheets.segmentation[:, :, at]
-        figure = _annotated(figure, look, place, sheets.depth, segmentation, colors)
+        if look.annotations:
+            zoomed = place.zoomed(look.zoom)
+            ground = _ground(figure, place.size).resize(zoomed.size, Image.Resampling.NEAREST)
+            made = annotation_groups(
+                zoomed,
+                sheets.depth,
+                look.annotations,
+                segmentation=segmentation,
+                colors=colors,
+                zoom=look.zoom,
+                picture=ground,
+            )
+            figure = annotated(figure, made, look.zoom)
         more = tuple(annotations[number]) if annotations else ()
         figures.append(replace(figure, annotations=(*figure.annotations, *more)))
     return figures
 
 
-def _annotated(
-    figure: VectorFigure,
-    look: Look,
-    place: Section,
-    depth: float,
-    segmentation: NDArray[np.uint64] | None,
-    colors: Mapping[int, Any],
-) -> VectorFigure:
-    """Write on a figure what its options ask for."""
-    if not look.annotations:
-        return figure
-    zoomed = place.zoomed(look.zoom)
-    picture = _ground(figure).resize(zoomed.size, Image.Resampling.NEAREST)
-    made = annotation_groups(
-        zoomed, depth, look.annotations, segmentation=segmentation, colors=colors, zoom=look.zoom, picture=picture
-    )
-    left, top, right, bottom = (margin / look.zoom for margin in made.margins)
+def annotated(figure: VectorFigure, made: Annotated, zoom: float) -> VectorFigure:
+    """Lay annotations over a figure, and beside it; they are in pixels of a picture, `zoom` to one of the figure."""
+    left, top, right, bottom = (margin / zoom for margin in made.margins)
     background = figure.background
     if background is None and made.background is not None and made.background[3]:
         background = Ink(made.background[:3], made.background[3] / 255)
@@ -238,20 +268,20 @@ def _annotated(
         figure,
         page=replace(figure.page, margins=(left, top, right, bottom)),
         background=background,
-        annotations=tuple(_scaled(group, 1 / look.zoom) for group in made.groups),
-        beside=tuple(_scaled(group, 1 / look.zoom) for group in made.beside),
+        annotations=(*figure.annotations, *(scaled(group, 1 / zoom) for group in made.groups)),
+        beside=tuple(scaled(group, 1 / zoom) for group in made.beside),
     )
 
 
-def _ground(figure: VectorFigure) -> Image.Image:
+def _ground(figure: VectorFigure, size: tuple[int, int]) -> Image.Image:
     """Give what lies below a figure's segments."""
     ink = figure.background
     color = (0, 0, 0, 0) if ink is None else (*ink.color, round(255 * ink.alpha))
-    ground = Image.new("RGBA", figure.page.size, color)
+    ground = Image.new("RGBA", size, color)
     return ground if figure.picture is None else Image.alpha_composite(ground, as_rgba(figure.picture))
 
 
-def _scaled(group: Group, factor: float) -> Group:
+def scaled(group: Group, factor: float) -> Group:
     """Make a group of annotations larger, around the upper left corner."""
     found: list[Primitive] = []
     for one in group.primitives:
