@@ -103,9 +103,26 @@ def test_tables_say_what_their_numbers_count() -> None:
     table.attrs["dataframe_resolution"] = [4, 4, 40]
     places = parse_places(table, size=(8, 8, 8), default=(8, 8, 40), ids_columns=["id", "merged"])
     assert places.resolution == (4.0, 4.0, 40.0)
+    assert places.size_resolution == (8.0, 8.0, 40.0)
     assert places.ids["id"].tolist() == [2**60 + 7, 0]
     assert places.ids["merged"].tolist() == [0, 2**60 + 9]
     assert parse_places(table, size=(8, 8, 8), resolution=(8, 8, 40)).resolution == (8.0, 8.0, 40.0)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 400)] * 3), min_size=1, max_size=9), st.tuples(*[st.integers(1, 40)] * 3))
+def test_a_size_counts_the_callers_voxels_where_a_table_is_in_nm(
+    points: list[tuple[int, ...]], size: tuple[int, ...]
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    voxels = np.array(points)
+    table = pandas.DataFrame({"pt_position": (voxels * [8, 8, 40]).tolist()})
+    table.attrs["dataframe_resolution"] = [1, 1, 1]
+    in_nm = parse_places(table, size=size, default=(8, 8, 40))
+    in_voxels = parse_places(voxels, size=size, default=(8, 8, 40))
+    for grid in ((8.0, 8.0, 40.0), (16.0, 16.0, 40.0)):
+        assert in_nm.shape_at(grid) == in_voxels.shape_at(grid)
+        assert in_nm.starts_at(grid).tolist() == in_voxels.starts_at(grid).tolist()
+    assert in_nm.take([0]).starts_at((8.0, 8.0, 40.0)).tolist() == in_voxels.starts_at((8.0, 8.0, 40.0))[:1].tolist()
 
 
 def test_some_of_them_keep_their_index() -> None:

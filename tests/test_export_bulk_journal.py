@@ -107,7 +107,8 @@ def test_a_device_that_is_full() -> None:
 def some() -> Settings:
     return Settings(
         format="zarr", manifest="csv", sources={"imagery": "gs://b/em"}, mips={"imagery": 1}, dtypes={},
-        shape=(8, 8, 1), voxel=(8.0, 8.0, 40.0), resolution=(4.0, 4.0, 40.0), moment="2024-05-01T00:00:00+00:00",
+        shape=(8, 8, 1), voxel=(8.0, 8.0, 40.0), resolution=(4.0, 4.0, 40.0),
+        size_resolution=(4.0, 4.0, 40.0), moment="2024-05-01T00:00:00+00:00",
         root_ids="all", missing="fill", masks={}, overlay=None, places=3, digest="abc",
     )  # fmt: skip
 

@@ -57,7 +57,8 @@ class ManyPlaces(Sections):
         points : array_like, pandas.DataFrame, pandas.Series or path
             Shape (n, 3): x, y, z of the centres; or a CAVE table with a position; or a CSV file with such columns.
         bbox_size : array_like
-            Two or three numbers of voxels of `resolution`; two make one section. All cutouts have one shape.
+            Two or three numbers of voxels of `resolution`, by default the client's, also where a table has its
+            positions in nm; two make one section. All cutouts have one shape.
         mip, image_mip, segmentation_mip, resolution, root_ids, timestamp, missing
             As for `cutout`; a table may say its resolution itself. Ids that a place does not hold are not warned of.
         column : str, optional

@@ -1,15 +1,16 @@
 """Places: many centres, and the one size of the boxes around them.
 
-A box of `s` voxels around `c` starts at `floor(c) - s // 2`, in the voxels that both count. On a grid of other voxels
-it has the same shape for every place: as many voxels as the size takes, a part of one counted whole, from the voxel
-that begins nearest to where the box does. Where a voxel given is a whole number of the grid's, as at the finest scale
-of most datasets, this is the very box of `client.cutout`; on coarser grids that one is now and then a voxel larger.
+A box of `s` voxels around `c` starts at `floor(c) - s // 2`, in the voxels that the size counts. On a grid of other
+voxels it has the same shape for every place: as many voxels as the size takes, a part of one counted whole, from the
+voxel that begins nearest to where the box does. Where a voxel given is a whole number of the grid's, as at the finest
+scale of most datasets, this is the very box of `client.cutout`; on coarser grids that one is now and then a voxel
+larger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -35,13 +36,15 @@ class Places:
     centers : numpy.ndarray
         float64, shape (n, 3): x, y, z of each in voxels of `resolution`; NaN where there is no position.
     resolution : tuple of float
-        nm per voxel of `centers` and `size`.
+        nm per voxel of `centers`.
     size : tuple of float
-        Voxels of `resolution` along x, y, z, the same for all.
+        Voxels of `size_resolution` along x, y, z, the same for all.
     ids : mapping of str to numpy.ndarray
         Ids that belong to the places, such as those on either side of a synapse: uint64, shape (n,), by name.
     index : numpy.ndarray
         int64, shape (n,): the row of each among the places given.
+    size_resolution : tuple of float, optional
+        nm per voxel of `size`; by default as of `centers`.
 
     Examples
     --------
@@ -55,8 +58,10 @@ class Places:
     size: tuple[float, float, float]
     ids: Mapping[str, Ids] = field(default_factory=dict)
     index: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    size_resolution: Resolution | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "size_resolution", self.size_resolution or self.resolution)
         if len(self.index) != len(self.centers):
             object.__setattr__(self, "index", np.arange(len(self.centers)))
 
@@ -72,7 +77,7 @@ class Places:
         """Give some of the places, by position, slice or mask; each keeps its `index`."""
         rows = rows if isinstance(rows, slice) else np.asarray(rows)
         ids = {name: column[rows] for name, column in self.ids.items()}
-        return Places(self.centers[rows], self.resolution, self.size, ids, self.index[rows])
+        return replace(self, centers=self.centers[rows], ids=ids, index=self.index[rows])
 
     def shape_at(self, resolution: Resolution) -> IntTriple:
         """Give the voxels of a grid that each box has along x, y, z."""
@@ -82,7 +87,10 @@ class Places:
 
     def starts_at(self, resolution: Resolution) -> NDArray[np.int64]:
         """Give the first voxel of each box on a grid, int64, shape (n, 3); every place must have a position."""
-        low = _whole(self.centers, np.floor) - _whole(np.array(self.size) / 2, np.floor)
+        centers = self.centers
+        if self.size_resolution != self.resolution:
+            centers = centers * (np.array(self.resolution) / np.array(self.size_resolution))
+        low = _whole(centers, np.floor) - _whole(np.array(self.size) / 2, np.floor)
         return _whole(low * self._ratio(resolution) + 0.5, np.floor)
 
     def boxes_at(self, resolution: Resolution) -> list[Box]:
@@ -90,7 +98,7 @@ class Places:
         return boxes_from(self.starts_at(resolution), self.shape_at(resolution), resolution)
 
     def _ratio(self, resolution: Resolution) -> NDArray[np.float64]:
-        return np.asarray(np.array(self.resolution) / np.array(resolution))
+        return np.asarray(np.array(self.size_resolution) / np.array(resolution))
 
 
 def boxes_from(starts: NDArray[np.int64], shape: IntTriple, resolution: Resolution) -> list[Box]:
@@ -119,9 +127,9 @@ def parse_places(
     size : array_like
         Two or three numbers of voxels; two make one section.
     resolution : array_like, optional
-        nm per voxel of the numbers and of the size. By default what the table says of itself, else `default`.
+        nm per voxel of the numbers and of the size. By default that of the points is what their table says of itself.
     default : array_like, optional
-        Likewise, for points that do not say it.
+        nm per voxel of the size, and of points that do not say it, where `resolution` is not given.
     column : str, optional
         Which position of a table that has several, such as "pre_pt_position".
     ids_columns : sequence of str
@@ -153,7 +161,9 @@ def parse_places(
     if isinstance(ids_columns, str):
         ids_columns = (ids_columns,)
     ids = {name: ids_in(table, name) for name in ids_columns}
-    return Places(parsed.xyz, unit, as_size(size), ids)
+    # A table in nm, as CAVE gives it on request, does not make the size one in nm: that is the caller's own number.
+    counted = unit if resolution is not None or default is None else as_resolution(default)
+    return Places(parsed.xyz, unit, as_size(size), ids, size_resolution=counted)
 
 
 def _whole(numbers: NDArray[np.float64], rounded: Any) -> NDArray[np.int64]:

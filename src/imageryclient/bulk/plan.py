@@ -163,7 +163,7 @@ def make_plan(client: ImageryClient, points: Any, to: str | PathLike[str], asked
         column=asked.column,
         ids_columns=tuple(dict.fromkeys([*masks.values(), *asked.ids_columns])),
     )
-    places = Places(places.centers, places.resolution, places.size, places.ids)  # numbered from 0, all of them
+    places = replace(places, index=np.arange(len(places)))  # numbered from 0, all of them
     check_names(places.ids, masks)
     terms = terms_of(
         client,
@@ -193,6 +193,7 @@ def make_plan(client: ImageryClient, points: Any, to: str | PathLike[str], asked
         shape=shape,
         voxel=terms.resolution,
         resolution=places.resolution,
+        size_resolution=places.size_resolution or places.resolution,
         moment=terms.wanted.moment.isoformat() if versioned else None,
         root_ids=terms.wanted.root_ids
         if not isinstance(terms.wanted.root_ids, np.ndarray)

@@ -50,6 +50,8 @@ class Settings:
         nm per voxel of the arrays.
     resolution : tuple of float
         nm per voxel of the centres.
+    size_resolution : tuple of float
+        nm per voxel of the size that was asked for.
     moment : str or None
         ISO text; None where no layer changes.
     root_ids : "all", None or list of str
@@ -78,6 +80,7 @@ class Settings:
     shape: IntTriple
     voxel: Resolution
     resolution: Resolution
+    size_resolution: Resolution
     moment: str | None
     root_ids: Any
     missing: str

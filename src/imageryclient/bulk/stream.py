@@ -78,12 +78,13 @@ def cutouts(
         Shape (n, 3): x, y, z of the centres; or a CAVE table with a position, split or joined; or a CSV file with such
         columns, or with x, y and z.
     bbox_size : array_like
-        Two or three numbers of voxels of `resolution`; two make one section. All cutouts have one shape, see `Places`.
+        Two or three numbers of voxels of `resolution`, by default the client's, also where a table has its positions in
+        nm; two make one section. All cutouts have one shape, see `Places`.
     mip, image_mip, segmentation_mip
         As for `client.cutout`.
     resolution : array_like, optional
-        nm per voxel of the numbers. By default what the table says of itself
-        (`df.attrs["dataframe_resolution"]`); else the client's.
+        nm per voxel of all numbers. By default the client's, but for positions in a table that says its own
+        (`df.attrs["dataframe_resolution"]`).
     root_ids, timestamp
         As for `client.cutout`. Ids that a place does not hold are no reason to warn.
     column : str, optional
