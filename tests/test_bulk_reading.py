@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from imageryclient.bulk.terms import terms_of
 from imageryclient.demo.server import Fault
 from imageryclient.demo.writer import Layout, write_precomputed
 from imageryclient.errors import AccessError, DamagedDataError, StorageError
+from imageryclient.pools import cut_pool, fetch_pool
 from imageryclient.storage import Patience
 from imageryclient.volumes import precomputed
 
@@ -293,8 +295,18 @@ def test_a_group_that_is_left_early_leaves_nothing_running(datastack: Any, serve
     client = connect(server(latency=0.05), missing="fill")
     places = parse_places(places_near(datastack, 4, 20), size=(40, 40, 6), resolution=datastack.fine)
     (group,) = plan_groups(client, places, terms_of(client))
+    pools = {pool.submit(threading.get_ident).result() for pool in (fetch_pool(), cut_pool(1), cut_pool(2))}
+    before = set(threading.enumerate())
     reading = ReadingGroup(client, group)
     reading.close()
-    stream = cutouts(client, places, order="completed")
-    next(stream)
-    stream.close()  # type: ignore[attr-defined]
+    for order in ("completed", "input"):
+        stream = cutouts(client, places, order=order)
+        next(stream)
+        stream.close()  # type: ignore[attr-defined]
+    lasting = {thread.name.rsplit("_", 1)[0] for thread in before if thread.ident in pools} | {"imageryclient-decode"}
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith("imageryclient") and thread.name.rsplit("_", 1)[0] not in lasting:
+            thread.join(10)
+            assert not thread.is_alive(), thread.name
+    for pool in (fetch_pool(), cut_pool(2)):
+        assert pool.submit(int).result(10) == 0  # nor does anything stand in the way of the next

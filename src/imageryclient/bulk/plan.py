@@ -268,6 +268,10 @@ def said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+# What some system's file names do not hold, or zarr's and HDF5's names.
+_NOT_IN_NAMES = {*'/\\.:*?"<>|', *map(chr, range(32))}
+
+
 def _mask_columns(masks: Mapping[str, str] | Sequence[str] | None) -> dict[str, str]:
     if masks is None:
         return {}
@@ -275,9 +279,9 @@ def _mask_columns(masks: Mapping[str, str] | Sequence[str] | None) -> dict[str, 
         masks = (masks,)
     columns = dict(masks) if isinstance(masks, Mapping) else {column: column for column in masks}
     for name, column in columns.items():
-        if not isinstance(name, str) or not isinstance(column, str) or not name or set(name) & set("/\\.:"):
+        if not isinstance(name, str) or not isinstance(column, str) or not name or set(name) & _NOT_IN_NAMES:
             raise ArgumentError(
-                "masks= is a mapping from names, without slashes, dots and colons, to columns of ids, such as "
+                "masks= is a mapping from names, without slashes, dots, colons and such, to columns of ids, like "
                 f"{{'pre': 'pre_pt_root_id'}}; got {name!r}: {column!r}"
             )
     return columns

@@ -104,8 +104,6 @@ class Painting:
         if cut.segmentation is None:
             options = {name: value for name, value in options.items() if name not in (*_OF_SEGMENTS, "outline", "side")}
         else:
-            if self.width_nm is None:
-                options.setdefault("width", 3)
             options["merge_outline"] = False
             if self.highlight:
                 options["highlight"] = parse_ids(self.highlight).tolist()
