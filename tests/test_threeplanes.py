@@ -21,7 +21,7 @@ from imageryclient.errors import ArgumentError, BoundsError
 from imageryclient.files.reading import read_record
 from imageryclient.geometry import Box
 from imageryclient.painting.assembled import stack_figures
-from imageryclient.painting.figure import stack_images
+from imageryclient.painting.figure import Arrangement, stack_images
 from imageryclient.painting.marks import Points
 from imageryclient.painting.orthogonal import OrthogonalPlanes
 from imageryclient.painting.threeplanes import orthogonal_figure, orthogonal_vectors
@@ -137,13 +137,13 @@ def test_figures_of_several_are_arranged_as_pictures_are() -> None:
     figures = [*sheet_figures(cut.sheets("xy"), legend=True), None, *sheet_figures(tilted.sheets("xz"))[:2]]
     pictures = [cut.overlay(legend=True, palette="husl"), None, *tilted.overlay(plane="xz")[:2]]
     options: dict[str, Any] = {"columns": 2, "letters": "a", "titles": ["one", None, "two", "three"], "spacing": 4}
-    figure = stack_figures(figures, **options, background="black")
+    figure = stack_figures(figures, Arrangement(**options, background="black"))
     assert stack_images(pictures, **options, background="black").size == figure.page.size
     assert [panel.name for panel in figure.panels] == ["panel-1", "panel-3", "panel-4"]
     document = ET.fromstring(figure.to_svg())
     texts = [text.text for text in document.iterfind("g[@id='letters']/text", NS)]
     assert list(dict.fromkeys(texts)) == ["a", "one", "b", "two", "c", "three"]
-    assert stack_figures(figures, background="transparent").background is None
+    assert stack_figures(figures, Arrangement(background="transparent")).background is None
     with pytest.raises(ArgumentError, match="at least one"):
         stack_figures([None])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .._version import __version__
 from ..errors import ArgumentError, FormatError
 from ..painting.assembled import stack_figures
-from ..painting.figure import stack_images
+from ..painting.figure import Arrangement, stacked
 from .export import atomic_file
 from .reading import said_in
 from .record import FORMAT, Record, given_options, plain_options
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["PanelsRecord", "panels_in", "save_panels"]
 
 _KINDS = (".png", ".svg", ".pdf")
-_ARRANGEMENT = (
-    "direction", "spacing", "rows", "columns", "titles", "letters", "letters_inside", "font_size", "color",
-    "background", "align",
-)  # fmt: skip
+_ARRANGEMENT = tuple(part.name for part in fields(Arrangement))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +124,13 @@ def save_panels(
     record = PanelsRecord(records, arrangement)
     if suffix == ".png":
         pictures = [None if part is None else _only(painted(*part), number) for number, part in enumerate(parts, 1)]
-        figure = stack_images(pictures, **arrangement)
+        figure = stacked(pictures, Arrangement(**arrangement))
         with atomic_file(target) as temporary:
             figure.save(temporary, "PNG", pnginfo=picture_info(record))
         return target
     figures = [None if part is None else _only(drawn(*part), number) for number, part in enumerate(parts, 1)]
     zooms = [1.0 if part is None else float(part[1].get("zoom", 1)) for part in parts]
-    together: VectorFigure = stack_figures(figures, zoom=zooms, **arrangement)
+    together: VectorFigure = stack_figures(figures, Arrangement(**arrangement), zoom=zooms)
     document = together.document(suffix, record.describe(), record.to_json())
     with atomic_file(target) as temporary:
         temporary.write_bytes(document)

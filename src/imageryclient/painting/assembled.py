@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from ..errors import ArgumentError
-from .figure import arranged
-from .panels import Align, Direction
+from .figure import Arrangement
 from .primitives import Ink
 from .vector import Page, Panel, VectorFigure, scaled
 
@@ -16,20 +14,10 @@ __all__ = ["stack_figures"]
 
 def stack_figures(
     figures: Iterable[VectorFigure | None],
-    direction: Direction = "horizontal",
-    spacing: int = 10,
+    arrangement: Arrangement | None = None,
     *,
     names: Sequence[str] | None = None,
     zoom: float | Sequence[float] = 1.0,
-    rows: int | None = None,
-    columns: int | None = None,
-    titles: Sequence[str | None] | None = None,
-    letters: bool | str | Sequence[str] = False,
-    letters_inside: bool = False,
-    font_size: float | None = None,
-    color: Any = None,
-    background: Any = None,
-    align: Align = "upper left",
 ) -> VectorFigure:
     """Put figures of vectors side by side, one below the other, or in rows and columns, as one figure.
 
@@ -37,13 +25,13 @@ def stack_figures(
     ----------
     figures : iterable of VectorFigure
         What to put together, None for an empty place. The page is as large as it is at the scale of the first.
+    arrangement : Arrangement, optional
+        How they lie; by default in one row.
     names : sequence of str, optional
         Of their groups; by default "panel-1" and so on.
     zoom : float or sequence of float
         How many pixels of a picture one of the figures' is wide, of all or of each: spacing and letters count such
         pixels, as in a picture of the same arrangement.
-    direction, spacing, rows, columns, titles, letters, letters_inside, font_size, color, background, align
-        As for `stack_images`.
 
     Returns
     -------
@@ -60,7 +48,7 @@ def stack_figures(
     >>> import numpy as np
     >>> from imageryclient.painting.vector import vector_figures
     >>> (part,) = vector_figures(np.zeros((40, 30, 1), np.uint8), None, (8.0, 8.0, 40.0))
-    >>> both = stack_figures([part, part], spacing=5, names=["before", "after"])
+    >>> both = stack_figures([part, part], Arrangement(spacing=5), names=["before", "after"])
     >>> both.page.size, [(panel.name, panel.left) for panel in both.panels]
     ((85.0, 30.0), [('before', 0.0), ('after', 45.0)])
     """
@@ -70,19 +58,8 @@ def stack_figures(
     if first is None:
         raise ArgumentError("a figure of panels needs at least one; got none")
     called = [f"panel-{number}" for number in range(1, len(parts) + 1)] if names is None else list(names)
-    layout = arranged(
-        [None if part is None else _pixels(part, times) for part, times in zip(parts, zooms, strict=True)],
-        direction,
-        spacing,
-        rows=rows,
-        columns=columns,
-        titles=titles,
-        letters=letters,
-        letters_inside=letters_inside,
-        font_size=font_size,
-        color=color,
-        background=background,
-        align=align,
+    layout = (arrangement or Arrangement()).of(
+        [None if part is None else _pixels(part, times) for part, times in zip(parts, zooms, strict=True)]
     )
     panels = tuple(
         Panel(name, part, spot.left / unit, spot.top / unit, times / unit)

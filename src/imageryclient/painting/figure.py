@@ -18,7 +18,7 @@ from .panels import Align, Direction, Panels, Spot, panel_letters
 from .picture import as_rgba
 from .primitives import Group, Ink, Words
 
-__all__ = ["Arranged", "arranged", "ground_of", "stack_images", "title_size"]
+__all__ = ["Arranged", "Arrangement", "ground_of", "stack_images", "stacked", "title_size"]
 
 _SHARE = 0.05  # of a panel's shorter side, for its title
 _SMALLEST = 12  # pixels of a title, unless it is asked to be smaller
@@ -66,54 +66,56 @@ class Arranged:
     ground: tuple[int, int, int, int]
 
 
-def arranged(
-    sizes: Sequence[tuple[int, int] | None],
-    direction: Direction = "horizontal",
-    spacing: int = 10,
-    *,
-    rows: int | None = None,
-    columns: int | None = None,
-    titles: Sequence[str | None] | None = None,
-    letters: bool | str | Sequence[str] = False,
-    letters_inside: bool = False,
-    font_size: float | None = None,
-    color: Any = None,
-    background: Any = None,
-    align: Align = "upper left",
-) -> Arranged:
-    """Lay out panels of these widths and heights in pixels, None for an empty place; arguments as of `stack_images`.
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """How panels are put together: the arguments of `stack_images`, which explains them.
 
     Examples
     --------
-    >>> both = arranged([(30, 20), (40, 10)], letters=True)
+    >>> both = Arrangement(letters=True).of([(30, 20), (40, 10)])
     >>> both.panels.size, both.words.primitives[0].text
     ((80, 38), 'A')
     """
-    given = [size for size in sizes if size is not None]
-    if not given:
-        raise ArgumentError("stack_images needs at least one image; got none")
-    size = title_size(given) if font_size is None else font_size
-    if not size > 0:
-        raise ArgumentError(f"font_size must be a positive number of pixels; got {font_size!r}")
-    ground = (255, 255, 255, 255) if background is None else ground_of(background)
-    red, green, blue, alpha = rgba_bytes(color) if color is not None else _legible(ground)
-    words = _words(sizes, titles, letters)
-    lettering = _Lettering(size, Ink((red, green, blue), alpha / 255))
-    above = [("" if letters_inside else letter, title) for letter, title in words]
-    panels = Panels.arranged(
-        [one or (0, 0) for one in sizes],
-        rows,
-        columns,
-        direction=direction,
-        spacing=spacing,
-        align=align,
-        headings=[lettering.extent(*pair) for pair in above],
-    )
-    written = [lettering.heading(head, *pair) for pair, head in zip(above, panels.heads, strict=True)]
-    if letters_inside:
-        written += [lettering.corner(spot, letter) for (letter, _), spot in zip(words, panels.spots, strict=True)]
-    shown = tuple(word for one in written for word in one if word.text)
-    return Arranged(panels, Group("letters", shown), ground)
+
+    direction: Direction = "horizontal"
+    spacing: int = 10
+    rows: int | None = None
+    columns: int | None = None
+    titles: Sequence[str | None] | None = None
+    letters: bool | str | Sequence[str] = False
+    letters_inside: bool = False
+    font_size: float | None = None
+    color: Any = None
+    background: Any = None
+    align: Align = "upper left"
+
+    def of(self, sizes: Sequence[tuple[int, int] | None]) -> Arranged:
+        """Lay out panels of these widths and heights in pixels, None for an empty place."""
+        given = [size for size in sizes if size is not None]
+        if not given:
+            raise ArgumentError("stack_images needs at least one image; got none")
+        size = title_size(given) if self.font_size is None else self.font_size
+        if not size > 0:
+            raise ArgumentError(f"font_size must be a positive number of pixels; got {self.font_size!r}")
+        ground = (255, 255, 255, 255) if self.background is None else ground_of(self.background)
+        red, green, blue, alpha = rgba_bytes(self.color) if self.color is not None else _legible(ground)
+        words = _words(sizes, self.titles, self.letters)
+        lettering = _Lettering(size, Ink((red, green, blue), alpha / 255))
+        above = [("" if self.letters_inside else letter, title) for letter, title in words]
+        panels = Panels.arranged(
+            [one or (0, 0) for one in sizes],
+            self.rows,
+            self.columns,
+            direction=self.direction,
+            spacing=self.spacing,
+            align=self.align,
+            headings=[lettering.extent(*pair) for pair in above],
+        )
+        written = [lettering.heading(head, *pair) for pair, head in zip(above, panels.heads, strict=True)]
+        if self.letters_inside:
+            written += [lettering.corner(spot, letter) for (letter, _), spot in zip(words, panels.spots, strict=True)]
+        shown = tuple(word for one in written for word in one if word.text)
+        return Arranged(panels, Group("letters", shown), ground)
 
 
 def stack_images(
@@ -182,26 +184,23 @@ def stack_images(
     >>> stack_images(parts * 2, columns=2, letters="a", letters_inside=True).size
     (80, 50)
     """
-    parts = [None if image is None else as_rgba(image) for image in images]
-    layout = arranged(
-        [None if part is None else part.size for part in parts],
-        direction,
-        spacing,
-        rows=rows,
-        columns=columns,
-        titles=titles,
-        letters=letters,
-        letters_inside=letters_inside,
-        font_size=font_size,
-        color=color,
-        background=background,
-        align=align,
+    return stacked(
+        images,
+        Arrangement(
+            direction, spacing, rows, columns, titles, letters, letters_inside, font_size, color, background, align
+        ),
     )
+
+
+def stacked(images: Iterable[Any], arrangement: Arrangement) -> Image.Image:
+    """Put pictures together as one figure: `stack_images` with its arguments as one value."""
+    parts = [None if image is None else as_rgba(image) for image in images]
+    layout = arrangement.of([None if part is None else part.size for part in parts])
     figure = Image.new("RGBA", layout.panels.size, layout.ground)
     for part, spot in zip(parts, layout.panels.spots, strict=True):
         if part is None:
             continue
-        if background is None:
+        if arrangement.background is None:
             part.putalpha(255)
         figure.alpha_composite(part, (spot.left, spot.top))
     if layout.words.primitives:

@@ -15,7 +15,7 @@ from ..masks import SegmentationMasks
 from ..section import Section
 from .annotations import Annotated, Annotations, annotation_groups, as_legend, by_size
 from .assembled import stack_figures
-from .figure import stack_images, title_size
+from .figure import Arrangement, stacked, title_size
 from .labels import Labels
 from .marks import Mark, as_marks
 from .orthogonal import Crossing, OrthogonalPlanes
@@ -96,20 +96,20 @@ class _Painting:
         more = {"marks": self.marks, "scale_bar": bar if plane == "xy" else False}
         return sheet, shared_options(self.image, self.ids, self.options) | more
 
-    def arrangement(self, sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    def arrangement(self, sizes: Sequence[tuple[int, int]]) -> Arrangement:
         """Give how panels of these sizes in pixels, in their order, are put together, the last place left empty."""
         size = title_size(sizes[:1])
         roomy = [
             plane if self.names and min(panel) >= 3 * size else "" for plane, panel in zip(_ORDER, sizes, strict=True)
         ]
-        return {
-            "columns": 2,
-            "spacing": self.spacing,
-            "letters": [*roomy, ""],
-            "letters_inside": True,
-            "font_size": size,
-            "background": self.background,
-        }
+        return Arrangement(
+            columns=2,
+            spacing=self.spacing,
+            letters=[*roomy, ""],
+            letters_inside=True,
+            font_size=size,
+            background=self.background,
+        )
 
     def told(self, size: tuple[int, int], picture: Image.Image | None = None) -> Annotated | None:
         """Give the legend of a figure of that size in pixels; None for none."""
@@ -195,7 +195,7 @@ def orthogonal_figure(
     for plane in _ORDER:
         sheet, given = painting.panel(plane)
         panels += sheet.pictures(**given)
-    figure = stack_images([*panels, None], **painting.arrangement([panel.size for panel in panels if panel]))
+    figure = stacked([*panels, None], painting.arrangement([panel.size for panel in panels if panel]))
     told = painting.told(figure.size, figure)
     return figure if told is None else told.drawn_on(figure)
 
@@ -236,7 +236,7 @@ def orthogonal_vectors(
         sheet, given = painting.panel(plane)
         panels += sheet_figures(sheet, **given)
     sizes = [planes.section(plane).zoomed(zoom).size for plane in _ORDER]
-    figure = stack_figures([*panels, None], names=[*_ORDER, ""], zoom=zoom, **painting.arrangement(sizes))
+    figure = stack_figures([*panels, None], painting.arrangement(sizes), names=[*_ORDER, ""], zoom=zoom)
     width, height = (round(length * zoom) for length in figure.page.size)
     told = painting.told((width, height))
     return figure if told is None else annotated(figure, told, zoom)
